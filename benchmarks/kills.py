@@ -211,13 +211,12 @@ class Victim(NamedTuple):
     send: Send = Service.by_client
 
 
-QUEUES = {"evaluating": "queues advance ", "`ingest`": "queues ingest,"}
-QUEUES |= {"`deliver`": "queues deliver ", "`deliver_urgent`": "queues deliver_urgent"}
-QUEUES |= {"`picture`": "queues picture", "`export`": "queues export"}
+POOLS = {"evaluating": "queues advance ", "`ingest`": "queues ingest,", "`export`": "queues export"}
+QUEUES = {**POOLS, "`deliver`": "queues deliver "}
 
 VICTIMS = (
     *(Victim(f"worker {name}, main process", lambda it, w=word: it.main_process(w)) for name, word in QUEUES.items()),
-    *(Victim(f"worker {name}, a pool process", lambda it, w=word: it.child(w)) for name, word in QUEUES.items()),
+    *(Victim(f"worker {name}, a pool process", lambda it, w=word: it.child(w)) for name, word in POOLS.items()),
     Victim("gateway", lambda it: it.main_process("worker.cli gateway"), Service.by_http),
     Victim("listener of MLLP", lambda it: it.main_process("worker.cli mllp"), Service.by_mllp),
     Victim("embedded Redis", lambda it: it.main_process("-server")),

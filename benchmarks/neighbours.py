@@ -58,6 +58,9 @@ class Plain:
         self._broker = broker or ground.database()
         self._environment = {"PLAIN_BROKER": self._broker, "PLAIN_PHONE": phone, "PYTHONPATH": str(HERE)}
         self._redis = ground.client(self._broker)
+        self._connection = app.connection_for_write(self._broker)
+        self._producer = app.amqp.Producer(self._connection)
+        ground.keep(self._connection.close)
 
     def work(self, queue: str, processes: int, pool: str = "prefork") -> Supervised:
         """A worker of a queue."""
@@ -67,10 +70,9 @@ class Plain:
         return self._ground.run(f"{self._name}-{queue}", command, self._environment)
 
     def send(self, task: str, bodies: Sequence[dict[str, Any]]) -> None:
-        """Publish tasks."""
-        with app.connection_for_write(self._broker) as connection, app.amqp.Producer(connection) as producer:
-            for body in bodies:
-                app.send_task(task, (body,), producer=producer)
+        """Publish tasks, on a connection that stays open, as our client does."""
+        for body in bodies:
+            app.send_task(task, (body,), producer=self._producer)
 
     def idle(self, *queues: str) -> bool:
         """Whether nothing waits and nothing is under way."""

@@ -9,35 +9,27 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 from harness import FULL, TINY, Ground, Size, machine, say
-from neighbours import Phone
 from redis.client import Pipeline
-from requests import Session
-from ward import Ward, fever, minutes, registrations, unhurried
+from ward import Ward, minutes, unhurried
 
 from alerts.assessment.assessment import assess_onward
 from alerts.assessment.result_cache import ChartAt
 from alerts.grading import crs, ctcae, news2
 from alerts.message_json import read_message
-from alerts.pages.page import Page
 from alerts.rules.run import findings, next_review
 from alerts.step.folding import fold_messages
 from alerts.step.grades import issue_grades
 from alerts.step.step import _follow, _notify
-from worker.delivery import channel
-from worker.delivery.deliver import ChannelRun, deliver
-from worker.delivery.message_context import message_context
-from worker.links import Links
 from worker.processing.advance import advance
 from worker.runtime.runtime import make
 from worker.store.codec import Codec, StateCodec
 from worker.store.journal import journal_record
-from worker.store.keys import Shard
 from worker.store.shard import Store
 
 EVERY_SECONDS = 0.001
@@ -72,19 +64,6 @@ EVALUATING = parts(
         journal_record: "the journal",
         Pipeline.execute: "Redis: packing commands, reading answers",
         Store.take: "taking the batch",
-    }
-)
-
-DELIVERING = parts(
-    {
-        channel._open: "Apprise: reading the address",
-        channel._notify: "Apprise: checking and sending",
-        Session.send: "HTTP: the request itself",
-        Links.page: "signing the link",
-        channel.render_all: "wording",
-        Pipeline.execute: "Redis: packing commands, reading answers",
-        ChannelRun._receipt: "the receipt",
-        Codec.unpack: "unpacking the page",
     }
 )
 
@@ -161,39 +140,15 @@ def evaluating(size: Size) -> Spent:
     )
 
 
-def delivering(size: Size) -> Spent:
-    """Pages, each the first of its patient, to one channel, one after another."""
-    with Ground(size.fsync) as ground:
-        ward = Ward(ground, "delivering", f"json://127.0.0.1:{Phone(ground).port}")
-        run = make(ward.settings, ward.redis)
-        patients = [f"B{number:06d}" for number in range(size.pages * size.rounds)]
-        ward.fill(registrations(patients, datetime.now(UTC)))
-        ward.fill(fever(patient, datetime.now(UTC)) for patient in patients)
-        pages = [
-            (shard, page)
-            for shard in run.store.keys.all()
-            for page in advance(run.store, shard, run.clock, run.site, unhurried).pages
-        ]
-
-        def send(some: Sequence[tuple[Shard, Page]]) -> int:
-            for shard, page in some:
-                deliver(run.store, shard, page.id, run.clock, run.site, message_context(run))
-            return len(some)
-
-        # With the first, Apprise reads its plugins.
-        send(pages[:1])
-        return profiled(DELIVERING, lambda: send(pages[1:]))
-
-
 def main(size: Size) -> None:
     """Print the tables."""
     say(f"{datetime.now(UTC):%Y-%m-%d}, {machine()}")
-    for what, spent in (("reading", evaluating(size)), ("page", delivering(size))):
-        whole = sum(spent.found.values())
-        say(f"\nA {what} takes {spent.lasted:.0f} µs, of which {spent.busy:.0f} of this process.\n")
-        say(f"| part | share | µs a {what} |\n| --- | --- | --- |")
-        for part, samples in spent.found.most_common():
-            say(f"| {part} | {samples / whole:.0%} | {spent.busy * samples / whole:.0f} |")
+    spent = evaluating(size)
+    whole = sum(spent.found.values())
+    say(f"\nA reading takes {spent.lasted:.0f} µs, of which {spent.busy:.0f} of this process.\n")
+    say("| part | share | µs a reading |\n| --- | --- | --- |")
+    for part, samples in spent.found.most_common():
+        say(f"| {part} | {samples / whole:.0%} | {spent.busy * samples / whole:.0f} |")
 
 
 if __name__ == "__main__":

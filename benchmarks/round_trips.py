@@ -12,9 +12,7 @@ from redis import Redis
 from redis.connection import AbstractConnection
 from ward import Ward, fever, minutes, registrations, unhurried
 
-from worker.delivery.deliver import deliver
-from worker.delivery.message_context import message_context
-from worker.delivery.outcome import Outcome
+from worker.delivery.deliver import Deliverer
 from worker.processing.advance import advance
 from worker.runtime.runtime import make
 
@@ -25,6 +23,8 @@ class Counted(NamedTuple):
     trips: int
     writes: int
 
+
+PEOPLE = 8
 
 RUN = Counted(3, 2)
 """Of a run, at most."""
@@ -56,7 +56,7 @@ def counted(probe: Redis, act: Callable[[], object]) -> Counted:
 def measure(size: Size) -> list[Row]:
     """The rows of this measure."""
     with Ground(size.fsync) as ground:
-        ward = Ward(ground, "trips", f"json://127.0.0.1:{Phone(ground).port}")
+        ward = Ward(ground, "trips", f"json://127.0.0.1:{Phone(ground).port}", PEOPLE)
         run = make(ward.settings, ward.redis)
         start = datetime.now(UTC) - timedelta(minutes=size.minutes)
 
@@ -71,13 +71,24 @@ def measure(size: Size) -> list[Row]:
         rows = [_row("a run that finds nothing", run_shard(), Counted(1, 0))]
         ward.fill(iter([fever("P0", datetime.now(UTC))]))
         rows.append(_row("a run of one reading", run_shard(), RUN))
-        [page] = ward.redis.hkeys(shard.key("outbox"))
+        delivery = Deliverer(run)
 
         def send() -> None:
-            sent = deliver(run.store, shard, page.decode(), run.clock, run.site, message_context(run))
-            assert sent.outcome is Outcome.SENT
+            for partition in run.store.keys.partitions():
+                if ward.redis.exists(partition.agenda):
+                    delivery.wake(partition.number)
+            delivery.until_idle()
 
-        rows.append(_row("a page delivered", counted(probe, send), Counted(3, 3)))
+        send()
+        ward.fill(iter([fever("P1", datetime.now(UTC))]))
+        advance(run.store, run.store.keys.of("P1"), run.clock, run.site, unhurried)
+        rows.append(_row("a page delivered", counted(probe, send), Counted(2, 2)))
+        ward.fill(fever(f"P{number}", datetime.now(UTC)) for number in range(2, size.patients))
+        for other in run.store.keys.all():
+            advance(run.store, other, run.clock, run.site, unhurried)
+        owed = ward.pages_owed()
+        row = counted(probe, send)
+        rows.append(_in_a_row(row.trips / owed, owed))
         ward.fill(minutes(size.patients, start, size.minutes))
         return [*rows, _row("a run of a backlog", run_shard(), RUN)]
 
@@ -86,3 +97,8 @@ def _row(what: str, seen: Counted, most: Counted) -> Row:
     met = seen.trips <= most.trips and seen.writes <= most.writes
     aim = f"<= {most.trips}, {most.writes} of them write"
     return Row(f"round trips to Redis, {what}", str(seen.trips), aim, met, f"{seen.writes} of them write")
+
+
+def _in_a_row(trips: float, pages: int) -> Row:
+    aim, seen = "< 1", f"{pages} pages at once, {PEOPLE} channels"
+    return Row("round trips to Redis, a page in a row", f"{trips:.2f}", aim, trips < 1, seen)

@@ -202,8 +202,7 @@ def measure(way: str, rate: int, seconds: int) -> None:
         configure(Path(ward.settings.config_dir))
         ward.work(["advance"], 1)
         ward.work(["ingest"], 1)
-        ward.work(["deliver"], 4)
-        ward.work(["deliver_urgent"], 4)
+        ward.work(["deliver"], 1)
         ports = started(ground, ward, way)
         quiet, loud = ([f"B{part}{number:05d}" for number in range(seconds - 3)] for part in (1, 2))
         flooded = [f"F{number}" for number in range(FLOODED)]

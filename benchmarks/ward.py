@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from harness import Ground, eventually
+from harness import HERE, Ground, eventually
 from msgspec.structs import replace
 from stay import of_days
 
@@ -61,10 +61,12 @@ class Ward:
         self.client = Client(self.settings, self.redis)
         ground.keep(self.client._celery.close)
 
-    def work(self, queues: Sequence[str], processes: int, pool: str = "prefork") -> Supervised:
-        """A worker, once it ticks."""
+    def work(self, queues: Sequence[str], processes: int, pool: str = "", script: str = "") -> Supervised:
+        """A worker, once it ticks; `script` of this folder stands for the command `celery`."""
         before = self._beats()
         command = worker_command(queues, processes, pool)
+        if script:
+            command[1:3] = [str(HERE / script)]
         worker = self._ground.run(f"{self.name}-{queues[0]}", command, self.settings.as_environment())
         eventually(lambda: self._beats() > before, f"the worker of {self.name} ticks")
         return worker

@@ -24,7 +24,7 @@ from worker.runtime.queues import declared, wake_shards
 from worker.runtime.runtime import connect, keys_of
 from worker.store.capacity import Capacity
 from worker.store.inbox import Accepted, accept
-from worker.store.keys import Keys, Shard
+from worker.store.keys import Keys, Partition, Shard
 from worker.store.requirements import require_same_shard_count
 
 log = logging.getLogger(__name__)
@@ -88,9 +88,9 @@ class Client:
         self.wake(accepted.wake)
         return accepted
 
-    def wake(self, shards: Iterable[Shard]) -> None:
-        """Ask the workers to advance these shards. If the broker cannot be reached, the ticker wakes them."""
+    def wake(self, woken: Iterable[Shard | Partition]) -> None:
+        """Ask the workers to advance shards, or to deliver. If the broker cannot be reached, the ticker wakes them."""
         try:
-            wake_shards(self._celery, shards)
+            wake_shards(self._celery, woken)
         except (OperationalError, OSError) as error:
-            log.warning("the broker cannot be reached (%s); the ticker wakes the shard", type(error).__name__)
+            log.warning("the broker cannot be reached (%s); the ticker wakes it", type(error).__name__)

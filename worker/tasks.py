@@ -4,39 +4,27 @@ import json
 import logging
 import time
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import cache, partial
 from typing import Any
 
 from celery.exceptions import Reject, SoftTimeLimitExceeded
-from celery.signals import task_failure
+from celery.signals import task_failure, worker_process_shutdown, worker_shutdown
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError, ResponseError
 
-from alerts.pages.page import Page
 from worker.app import app
-from worker.delivery import channel_lock
-from worker.delivery.agreement import RETRY_BEHIND_AFTER, mark
-from worker.delivery.channel_lock import Place, Priority
-from worker.delivery.deliver import TIME_SLICE
-from worker.delivery.deliver import deliver as deliver_page
-from worker.delivery.message_context import message_context, send_trend, wants_picture
+from worker.delivery.process import DeliveryProcess
 from worker.fhir_export.client import fhir_base
 from worker.fhir_export.export import export as export_shard
 from worker.monitoring.heartbeat import beat
 from worker.processing.advance import advance as advance_shard
-from worker.runtime.queues import publish, wake_shards
+from worker.runtime.queues import wake_shards
 from worker.runtime.runtime import Runtime, runtime
 from worker.store.inbox import Accepted, accept, claim_wakeups
 from worker.store.wrong_types import move_wrong_types_away
 
 log = logging.getLogger(__name__)
-
-SEND_SECONDS = 15
-"""The limit of one send, even if the reply arrives in drips. It is longer than both time-outs together, and shorter
-than the lease on a page."""
-
-DELIVER_SECONDS = SEND_SECONDS + TIME_SLICE // timedelta(seconds=1)
-"""The last send of a time slice may begin at its end."""
 
 EXPORT_SECONDS = 45
 """Shorter than the export lease of a shard."""
@@ -124,7 +112,7 @@ def _text(item: Any) -> bytes:
 
 @app.task(name="advance", acks_late=False)
 def advance(shard: int) -> None:
-    """Advance a shard, then wake the delivery of each page it owes.
+    """Advance a shard, then wake the delivery of the pages it owes.
 
     Celery acknowledges this task first, so that the worker fetches the next one meanwhile. If the task dies with its
     worker, the ticker wakes the shard again once its lease is free.
@@ -132,7 +120,6 @@ def advance(shard: int) -> None:
     run = runtime()
     keys = run.store.keys.shard(shard)
     done = advance_shard(run.store, keys, run.clock, run.site_of(keys))
-    _wake_deliveries(run, [(Place(shard, page.id), page) for page in done.pages])
     wake_shards(app, done.wake)
     if done.exports:
         app.send_task("export", (shard,))
@@ -141,56 +128,31 @@ def advance(shard: int) -> None:
         wake_shards(app, claim_wakeups(run.store.redis, [keys]))
 
 
-def _wake_deliveries(run: Runtime, owed: list[tuple[Place, Page]]) -> None:
-    look_again = run.site.on_call.delivery.retry_backoff[0]
-    first = channel_lock.one_per_channel(run.store.redis, run.store.keys, owed, run.clock.now(), look_again)
-    publish(app, [(channel_lock.TASKS[priority], tuple(place)) for priority, place in first])
+@app.task(name="deliver", acks_late=False)
+def deliver(partition: int) -> None:
+    """Deliver what is due in a partition of the channels, in the background of this process.
 
-
-@app.task(name="deliver", soft_time_limit=DELIVER_SECONDS, time_limit=DELIVER_SECONDS + 3)
-def deliver(shard: int, page: str) -> None:
-    """Deliver a page and the pages that wait for its channel.
-
-    A failure wakes the patient's shard at once. The receipt of a sent page waits for the ticker.
+    If the process dies, the ticker wakes the partition again once its lease is free.
     """
-    _deliver(shard, page, "ordinary")
+    _delivery().wake(partition)
 
 
-@app.task(name="deliver_urgent", soft_time_limit=DELIVER_SECONDS, time_limit=DELIVER_SECONDS + 3)
-def deliver_urgent(shard: int, page: str) -> None:
-    """Deliver a critical page, in processes reserved for them."""
-    _deliver(shard, page, "urgent")
+@cache
+def _delivery() -> DeliveryProcess:
+    return DeliveryProcess(runtime(), partial(wake_shards, app))
 
 
-def _deliver(shard: int, page: str, priority: Priority) -> None:
-    run = runtime()
-    keys = run.store.keys.shard(shard)
-    site = run.site_of(keys)
-    delivered = deliver_page(
-        run.store, keys, page, run.clock, site, message_context(run), lambda: run.newest_site_of(keys)
-    )
-    wake_shards(app, delivered.wake)
-    if delivered.behind is not None:
-        time.sleep(RETRY_BEHIND_AFTER.total_seconds())
-    for place in (delivered.following, delivered.behind):
-        if place is not None:
-            app.send_task(channel_lock.TASKS[priority], tuple(place))
-    for sent in delivered.sent:
-        if sent.assessed_at is not None and wants_picture(run, sent):
-            address = mark(run.site.on_call.channels.get(sent.channel))
-            app.send_task("picture", (sent.id, sent.channel, address, sent.assessed_at.isoformat()))
-
-
-@app.task(name="picture", soft_time_limit=SEND_SECONDS, time_limit=SEND_SECONDS + 3, acks_late=False)
-def picture(page: str, channel: str, address: str, assessed_at: str) -> None:
-    """Send the trend picture after a page, once and to the same address. A failure has no consequence."""
-    send_trend(runtime(), page, channel, address, datetime.fromisoformat(assessed_at))
+@worker_process_shutdown.connect
+@worker_shutdown.connect
+def _stop_delivering(**_: object) -> None:
+    if _delivery.cache_info().currsize:
+        _delivery().stop()
 
 
 @app.task(name="heartbeat", acks_late=False)
 def heartbeat(found_well_at: str) -> None:
     """Ping the external dead-man's switch: the watchdog found nothing wrong."""
-    beat(runtime(), datetime.fromisoformat(found_well_at))
+    _delivery().aside(partial(beat, runtime(), datetime.fromisoformat(found_well_at)))
 
 
 @app.task(name="export", soft_time_limit=EXPORT_SECONDS, time_limit=EXPORT_SECONDS + 3)

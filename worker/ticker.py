@@ -22,7 +22,6 @@ from worker.clock import StoreClock, read_with
 from worker.fhir_export import circuit_breaker
 from worker.monitoring import beats, clock_jump, health_file, set_back, stalled_consumer
 from worker.monitoring.config_refused import report
-from worker.monitoring.orphans import release_orphans
 from worker.monitoring.silent_feeds import watch_feeds
 from worker.monitoring.watchdog import run_watchdog
 from worker.runtime.queues import publish, wake_shards
@@ -31,6 +30,7 @@ from worker.store import backlog, schema
 from worker.store.backlog import Pending
 from worker.store.inbox import claim_wakeups
 from worker.store.lease import RemoteOwners, once_every
+from worker.store.orphans import release_orphans
 from worker.store.schema import NewerStoreError
 from worker.store.shard import Store
 from worker.store.wrong_types import move_wrong_types_away
@@ -166,7 +166,7 @@ def _check_consumer(app: Celery, _: Runtime) -> None:
 
 
 def _release_orphans(_: Celery, run: Runtime) -> None:
-    release_orphans(run.store, run.site.on_call.channels, run.clock.now(), _remote_owners)
+    release_orphans(run.store, _remote_owners)
 
 
 def _watch(app: Celery, run: Runtime) -> None:
@@ -187,9 +187,7 @@ def _wake_due(app: Celery, store: Store, now: datetime) -> None:
     waits = backlog.read(store.redis, store.keys, now, exports=store.exports)
     found = waits.pending()
     _wake_shards(app, store, [*found.shards, *_receipts_this_second(found.receipts, now)])
-    # A critical page that is still due goes to the ordinary processes too: its own may all hang.
-    _send(app, "deliver_urgent", found.urgent)
-    _send(app, "deliver", found.urgent + found.pages)
+    _send(app, "deliver", [(number,) for number in found.partitions])
     if waits.exports and waits.exports.shards and not circuit_breaker.is_open(store.redis, store.keys, now):
         _send(app, "export", [(number,) for number in waits.exports.shards])
 

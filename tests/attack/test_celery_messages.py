@@ -18,7 +18,7 @@ from worker.store.dead_letters import everything
 
 pytestmark = pytest.mark.server
 
-QUEUES = ("ingest", FOREIGN_QUEUE, "advance", "deliver_urgent")
+QUEUES = ("ingest", FOREIGN_QUEUE, "advance", "deliver")
 
 JSON = {"content_type": "application/json", "content_encoding": "utf-8"}
 

@@ -10,11 +10,11 @@ from redis.exceptions import ResponseError
 from tests.support.hospital import Hospital, crs2, eventually
 from worker.standalone.supervisor import Supervised
 from worker.store import unreadable
-from worker.store.keys import Shard
+from worker.store.keys import Place, Shard
 
 pytestmark = pytest.mark.server
 
-WRONG = ("inbox", "timers", "urgent", "lease", "states", "outbox", "journal")
+WRONG = ("inbox", "timers", "lease", "states", "outbox", "journal")
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +54,19 @@ def test_a_key_of_another_type_stops_nobody(hospital: Hospital, worker: Supervis
     assert worker.starts == 1
 
 
+def test_a_key_of_the_delivery_of_another_type_stops_no_page(hospital: Hospital, worker: Supervised) -> None:
+    keys = hospital.store.keys
+    partition = keys.partition_of("phone-1")
+    for number, key in enumerate((keys.queue("queue:phone-1"), partition.agenda, partition.begun)):
+        hospital.redis.delete(key)
+        hospital.redis.sadd(key, "strange")
+        bed = f"paged though strange {number}"
+        falls_ill(hospital, bed)
+        eventually(lambda key=key: is_moved(hospital, key), f"{key} is moved away")
+        eventually(lambda bed=bed: hospital.paged("CRS", bed), "the patient is paged")
+    assert worker.starts == 1
+
+
 def is_moved(hospital: Hospital, key: str) -> bool:
     return bool(hospital.redis.keys(f"*wrong_type:{key}:*"))
 
@@ -69,7 +82,10 @@ def test_junk_in_streams_and_states_concerns_nobody_else(hospital: Hospital, wor
     hospital.redis.zadd(shard.key("timers"), {spoiled: 1})
     for name in ("cursor", "crashes", "receipts"):
         hospital.redis.set(shard.key(name), "strange")
-    hospital.redis.zadd(shard.key("urgent"), {spoiled: 1})
+    keys = hospital.store.keys
+    hospital.redis.zadd(keys.queue("queue:phone-1"), {Place(shard.number, spoiled).text: 1, "junk": 1})
+    hospital.redis.zadd(keys.partition_of("phone-1").agenda, {"queue:phone-1": 1, "junk": 1, "inbox": 1})
+    hospital.redis.hset(keys.partition_of("phone-1").begun, "junk", "junk")
     falls_ill(hospital, spoiled)
     bed = neighbour(hospital, shard, "beside the spoiled one")
     falls_ill(hospital, bed)

@@ -144,7 +144,7 @@ class AgainstCartwatch(Campaign):
                 pipe.xlen(shard.inbox)
                 pipe.hlen(shard.key("outbox"))
                 pipe.exists(shard.lease)
-            return not (left.shards or left.pages or any(pipe.execute()))
+            return not (left.shards or left.partitions or any(pipe.execute()))
         except RedisError:
             return False
 

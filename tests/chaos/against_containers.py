@@ -35,7 +35,7 @@ CUT_OFF_SECONDS = 20.0
 
 FULL_SECONDS = 15.0
 SLOW_SECONDS = 8.0
-URGENT = "worker-deliver-urgent"
+SENDER = "worker-deliver"
 
 
 class Struck(NamedTuple):
@@ -127,8 +127,8 @@ class Order(NamedTuple):
         found = [(name, blow) for name in services if not self.services or name in self.services for blow in BLOWS]
         if not self.services or "redis" in self.services:
             found.insert(len(BLOWS) if found and found[0][0] == "redis" else 0, ("redis", FULL))
-        if not self.services or URGENT in self.services:
-            found.append((URGENT, SENDING))
+        if not self.services or SENDER in self.services:
+            found.append((SENDER, SENDING))
         kept = [(name, blow) for name, blow in found if not self.blows or blow.name.split()[0].strip(",") in self.blows]
         return [*kept, *([("redis", engine(self.engine))] if self.engine else [])]
 
@@ -243,9 +243,9 @@ class AgainstContainers(AgainstCartwatch):
         """Make the phone slow, and one patient critical."""
         self.stand.phone.behave(delay=SLOW_SECONDS)
         for body in probe.opening(datetime.now(UTC)):
-            self.mail.send(body, self._way(URGENT, client))
-        trying = self.store.keys.channel_lock(FIRST.strip("/"), "urgent")
-        until(lambda: self.store.redis.exists(trying), "the page is being sent")
+            self.mail.send(body, self._way(SENDER, client))
+        begun = self.store.keys.partition_of(FIRST.strip("/")).begun
+        until(lambda: self.store.redis.hlen(begun), "the page is being sent")
 
     def _way(self, service: str, client: Client) -> Send:
         if service == "gateway":

@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[2]
 STARTS_WITHIN = 180.0
 DISK_MIB = 192
 
-PAGES = ("worker-advance", "worker-deliver", "worker-deliver-urgent")
+PAGES = ("worker-advance", "worker-deliver")
 """What a page needs to be written and sent."""
 
 

@@ -26,7 +26,7 @@ from tests.support.sentinels import wait_until
 SERVICE = "ward"
 FAILOVER_SECONDS = 45.0
 HOSTS = ("1", "2", "3")
-PAGING = ("worker-advance", "worker-deliver", "worker-deliver-urgent", "worker-ingest", "worker-background")
+PAGING = ("worker-advance", "worker-deliver", "worker-ingest", "worker-background")
 """Each has a container on the first host and one on the second."""
 
 

@@ -143,7 +143,7 @@ class Cartwatch(Stand):
         self.queues = (*QUEUES, FOREIGN_QUEUE)
         environment = self.settings.as_environment()
         evaluating = self.supervised(stack, worker_command(["advance", "ingest"], 2), environment, "evaluating")
-        delivering = worker_command(["deliver", "deliver_urgent", "picture"], 3)
+        delivering = worker_command(["deliver"], 1)
         port = free_port()
         self.gateway_url = f"http://127.0.0.1:{port}"
         gateway = [sys.executable, "-m", "worker.cli", "gateway", "--host", "127.0.0.1", "--port", str(port)]

@@ -12,7 +12,7 @@ from config.intake import load_intake
 from config.site import DEFAULTS
 from config.tables import load_tables
 from tests.chaos import report
-from tests.chaos.against_containers import BLOWS, FULL, SENDING, URGENT, Order, Struck
+from tests.chaos.against_containers import BLOWS, FULL, SENDER, SENDING, Order, Struck
 from tests.chaos.checker import Accepted, State, judge
 from tests.chaos.containers import command, table
 from tests.chaos.monitor import PATIENTS, Monitor, by_value, listen, message
@@ -20,7 +20,7 @@ from tests.chaos.stand import site
 from worker.intake.mllp.frames import FrameReader, wrap
 from worker.intake.read import hl7
 
-SERVICES = ["redis", "gateway", URGENT]
+SERVICES = ["redis", "gateway", SENDER]
 
 
 def struck(order: Order) -> list[tuple[str, str]]:
@@ -31,7 +31,7 @@ def test_every_container_is_hit_by_every_blow_and_the_disk_of_redis_fills() -> N
     found = struck(Order())
     assert set(found) == {(name, blow.name) for name in SERVICES for blow in BLOWS} | {
         ("redis", FULL.name),
-        (URGENT, SENDING.name),
+        (SENDER, SENDING.name),
     }
     assert len(found) == len(set(found))
 

@@ -132,8 +132,8 @@ def test_the_page_of_a_killed_sender_does_not_wait_for_its_claim_to_run_out(
     try:
         with hospital.workers(1) as worker:
             hospital.client.send(crs2(patient))
-            keys = hospital.store.keys.of(patient)
-            eventually(lambda: list(hospital.redis.scan_iter(keys.page_lease("*"))), "the page is being sent")
+            keys = hospital.store.keys.partition_of("phone-1")
+            eventually(lambda: hospital.redis.hlen(keys.begun), "the page is being sent")
             kill(*victims(worker.pid or 0))
             hospital.phone.behave("/phone-1")
             eventually(lambda: hospital.paged("CRS 2", patient), "it was sent again at once")

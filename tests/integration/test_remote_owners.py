@@ -10,11 +10,11 @@ from redis import Redis
 
 from config.settings import Settings
 from tests.support.hospital import eventually
-from tests.support.stored_ward import NOW, SITE, crs2, send
-from worker.monitoring.orphans import release_orphans
+from tests.support.stored_ward import crs2, send
 from worker.runtime.runtime import connect, make
 from worker.store import lease
 from worker.store.lease import RemoteOwners, process_name
+from worker.store.orphans import release_orphans
 from worker.store.shard import Store
 
 pytestmark = pytest.mark.server
@@ -61,7 +61,7 @@ def holder(store: Store, redis_url: str) -> Iterator["subprocess.Popen[str]"]:
 
 def released(store: Store, owners: RemoteOwners) -> bool:
     """Whether the shard is free after one more check."""
-    release_orphans(store, SITE.on_call.channels, NOW, owners)
+    release_orphans(store, owners)
     return not store.redis.exists(store.keys.of("P1").lease)
 
 

@@ -4,23 +4,26 @@ import json
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from redis import Redis
 
 from alerts.wording.phrase import phrase
+from config.settings import Settings
 from config.site import load_site
+from tests.support.delivery import fake_provider
 from tests.support.hospital import course, crs2, eventually
-from tests.support.stored_ward import Clock
-from worker.clock import StoreClock, milliseconds
-from worker.delivery import deliver as module
-from worker.delivery.channel import MessageContext
+from tests.support.pages import page as build_page
+from worker.clock import StoreClock
+from worker.delivery.deliver import Deliverer
 from worker.delivery.outcome import Attempt, Outcome
 from worker.monitoring.health import examine
 from worker.processing.advance import advance
-from worker.runtime.runtime import connect
+from worker.runtime.runtime import Runtime, connect
 from worker.store import capacity
+from worker.store.channel_queues import enqueue
+from worker.store.codec import Owed
 from worker.store.commit import Commit, LostLeaseError, Transaction
 from worker.store.inbox import accept
 from worker.store.keys import Keys
@@ -64,23 +67,28 @@ def test_a_lease_that_runs_out_during_the_evaluation_commits_nothing(store: Stor
     assert store.journal(SHARD) == []
 
 
-def test_a_claim_that_runs_out_while_a_page_is_sent_records_no_failure(
+def test_a_lease_that_runs_out_while_a_page_is_sent_leaves_its_failure_to_the_next_owner(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    send(store, crs2("P1"))
-    turn = advance(store, SHARD, StoreClock(store.redis), SITE)
-    clock, page = Clock(datetime.now(UTC)), turn.pages[0].id
+    provider, page = fake_provider(monkeypatch), build_page()
+    pipe = store.redis.pipeline()
+    enqueue(pipe, store.keys, SHARD, Owed(page=page), datetime.now(UTC) - timedelta(seconds=1))
+    pipe.execute()
+    lease = store.keys.partition_of(page.channel).lease
 
-    def slow(*_: object) -> Attempt:
-        store.redis.pexpire(SHARD.page_lease(page), 20)
-        eventually(lambda: store.redis.pttl(SHARD.page_lease(page)) < 0, "the claim has run out")
-        return Attempt(Outcome.PERMANENT, phrase("the provider answered {n}", n=404))
+    def slow() -> None:
+        store.redis.pexpire(lease, 1)
+        eventually(lambda: store.redis.set(lease, "the next owner", nx=True), "another has it")
 
-    monkeypatch.setattr(module, "send", slow)
-    assert module.deliver(store, SHARD, page, clock, SITE, MessageContext()).outcome is Outcome.PERMANENT
+    provider.meanwhile[page.id] = slow
+    provider.answers[page.id] = Attempt(Outcome.PERMANENT, phrase("the provider answered {n}", n=404))
+    run = Runtime(Settings(receiver_url="json://127.0.0.1:9"), SITE, store, StoreClock(store.redis))
+    delivery = Deliverer(run)
+    delivery.wake(store.keys.partition_of(page.channel).number)
+    delivery.until_idle()
+    assert provider.ids == [page.id]
     assert store.redis.xlen(SHARD.inbox) == 0, "no receipt"
-    again = milliseconds(clock.at + SITE.on_call.delivery.lease)
-    assert store.redis.zscore(SHARD.key("due"), page) == again
+    assert store.redis.get(lease) == b"the next owner"
 
 
 @pytest.mark.parametrize("limit", [16_000_000, 1], ids=["a small store", "a bound set far too low"])

@@ -15,8 +15,8 @@ from alerts.pages.page import Page
 from alerts.pages.title import Title
 from config.site import DEFAULTS
 from tests.support.hospital import Hospital, eventually
-from worker.clock import milliseconds
-from worker.store.codec import Owed, pack, unpack_journal
+from worker.store.channel_queues import enqueue
+from worker.store.codec import Owed, unpack_journal
 
 pytestmark = pytest.mark.server
 
@@ -67,9 +67,7 @@ def page_all(hospital: Hospital, name: str, urgency: Any) -> set[str]:
             heading=Title("[HIGH] HAEM-2/12 P1 D+2", ("CRS 2",)),
             text="because fever",
         )
-        shard = hospital.store.keys.of(patient)
-        pipe.hset(shard.key("outbox"), page.id, pack(Owed(page=page)))
-        pipe.zadd(shard.due(urgency), {page.id: milliseconds(now)})
+        enqueue(pipe, hospital.store.keys, hospital.store.keys.of(patient), Owed(page=page), now)
         ids.add(page.id)
     pipe.execute()
     return ids
@@ -98,8 +96,6 @@ def test_three_that_fail_delay_none_of_the_seven_others(ten: Hospital, kind: str
     phone = ten.phone
     for name in TEN:
         phone.behave(f"/{name}")
-        # It is the first failure that takes everybody by surprise.
-        ten.redis.delete(ten.store.keys.failing(name))
     for name, behaviour in zip(BAD, BEHAVIOURS[kind], strict=True):
         phone.behave(f"/{name}", **behaviour)
     hanging = {f"/{name}" for name, behaviour in zip(BAD, BEHAVIOURS[kind], strict=True) if "delay" in behaviour}

@@ -99,7 +99,7 @@ class Hospital:
             for queues, processes in (
                 (["advance"], 1),
                 (["ingest"], 1),
-                *(([queue], count) for queue, count in DELIVERS.items()),
+                *(([queue], 1) for queue in DELIVERS),
             ):
                 command = worker_command(queues, processes)
                 stack.enter_context(Supervised(command, self.settings.as_environment(), str(self.log)))
@@ -125,9 +125,11 @@ class Hospital:
             pipe.hkeys(shard.key("outbox"))
             pipe.get(shard.lease)
             if any(waits := pipe.execute()):
-                claims = {page: self.redis.get(shard.page_lease(page.decode())) for page in waits[2]}
-                due = {name: self.redis.zrange(shard.key(name), 0, -1, withscores=True) for name in ("due", "urgent")}
-                found[str(shard.number)] = [*waits, claims, due]
+                found[str(shard.number)] = waits
+        for partition in self.store.keys.partitions():
+            if found and (agenda := self.redis.zrange(partition.agenda, 0, -1, withscores=True)):
+                begun, owner = self.redis.hgetall(partition.begun), self.redis.get(partition.lease)
+                found[f"channels {partition.number}"] = [agenda, begun, owner]
         return found
 
     def idle(self) -> bool:

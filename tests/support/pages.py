@@ -1,5 +1,6 @@
 """Pages for the tests of delivery."""
 
+from datetime import timedelta
 from typing import Any
 
 from redis import Redis
@@ -7,8 +8,8 @@ from redis import Redis
 from alerts.pages.page import Page
 from alerts.pages.title import Title
 from tests.support.stored_ward import KEYS, NOW
-from worker.clock import milliseconds
-from worker.store.codec import Owed, pack
+from worker.store.channel_queues import enqueue
+from worker.store.codec import Owed
 
 
 def page(id: str = "e7.1", **more: Any) -> Page:
@@ -35,7 +36,7 @@ def page(id: str = "e7.1", **more: Any) -> Page:
 
 def owe(redis: Redis, *pages: Page) -> None:
     """Pages that are due now, each in the shard its patient belongs to."""
-    for item in pages:
-        shard = KEYS.of(item.patient)
-        redis.hset(shard.key("outbox"), item.id, pack(Owed(page=item)))
-        redis.zadd(shard.due(item.urgency), {item.id: milliseconds(NOW)})
+    pipe = redis.pipeline()
+    for number, item in enumerate(pages):
+        enqueue(pipe, KEYS, KEYS.of(item.patient), Owed(page=item), NOW - timedelta(milliseconds=len(pages) - number))
+    pipe.execute()

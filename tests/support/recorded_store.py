@@ -29,7 +29,7 @@ from worker.processing.advance import advance
 from worker.store import schema
 from worker.store.codec import pack, unpack_owed
 from worker.store.inbox import accept
-from worker.store.keys import Shard
+from worker.store.keys import Place, Shard, queue_name
 from worker.store.shard import Store
 
 FOLDER = Path(__file__).parents[1] / "unit" / "worker" / "store" / "recorded"
@@ -100,7 +100,8 @@ class RecordedWard:
             owed = unpack_owed(packed)
             if owed.page.patient == UNSENT and self.clock.now() < MESSAGES:
                 redis.hset(shard.key("outbox"), id_, pack(replace(owed, attempts=2, reported="failed")))
-                redis.zadd(shard.due(owed.page.urgency), {id_: milliseconds(MESSAGES)})
+                place = Place(shard.number, owed.page.id).text
+                redis.zadd(KEYS.queue(_queue(owed.page)), {place: milliseconds(MESSAGES)})
                 continue
             self._sent(shard, owed.page)
 
@@ -110,7 +111,11 @@ class RecordedWard:
         body = receipt(page.id, "sent", now, page.patient) | {"channel": page.channel}
         redis.xadd(shard.inbox, {"m": raw(body), "r": now.isoformat()})
         redis.hdel(shard.key("outbox"), page.id)
-        redis.zrem(shard.due(page.urgency), page.id)
+        redis.zrem(KEYS.queue(_queue(page)), Place(shard.number, page.id).text)
+
+
+def _queue(page: Page) -> str:
+    return queue_name(page.channel, page.urgency)
 
 
 def store_of(redis: Redis) -> Store:

@@ -19,7 +19,7 @@ import yaml
 from config.settings import Settings
 from worker.app import QUEUES
 from worker.cli import main
-from worker.tasks import DELIVER_SECONDS
+from worker.delivery.process import STOP_SECONDS
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
@@ -123,8 +123,7 @@ def test_every_queue_has_one_service_and_no_service_an_unknown_queue() -> None:
 
 
 def test_pages_are_delivered_apart_from_the_grading() -> None:
-    for queue in ("deliver", "deliver_urgent"):
-        assert WORKERS[f"worker-{queue.replace('_', '-')}"]["command"][3] == queue
+    assert WORKERS["worker-deliver"]["command"] == ["cartwatch", "worker", "--queues", "deliver"]
 
 
 def test_everything_that_a_hospital_needs_starts_without_a_profile() -> None:
@@ -138,7 +137,6 @@ def test_two_of_each_service_that_a_page_passes_through_run() -> None:
     assert {name: service["scale"] for name, service in SERVICES.items() if "scale" in service} == {
         "worker-advance": 2,
         "worker-deliver": 2,
-        "worker-deliver-urgent": 2,
         "worker-ingest": "${CARTWATCH_INGEST_WORKERS:-1}",
         "worker-background": "${CARTWATCH_BACKGROUND_WORKERS:-1}",
     }
@@ -148,9 +146,9 @@ def test_what_strangers_write_is_read_apart_from_the_grading() -> None:
     assert WORKERS["worker-ingest"]["command"][3] == "ingest"
 
 
-@every_worker
-def test_several_processes_serve_each_queue(service: dict[str, Any]) -> None:
-    command = service["command"]
+@pytest.mark.parametrize("name", ["worker-advance", "worker-ingest"])
+def test_several_processes_serve_each_queue_of_messages(name: str) -> None:
+    command = WORKERS[name]["command"]
     assert int(command[command.index("--processes") + 1]) > 1
 
 
@@ -217,7 +215,7 @@ def test_every_service_says_whether_it_is_well(service: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("service", OURS.values(), ids=OURS)
 def test_stopping_leaves_time_for_a_send_and_no_more_than_an_outage_may_last(service: dict[str, Any]) -> None:
-    assert DELIVER_SECONDS < seconds(service["stop_grace_period"]) < 30
+    assert STOP_SECONDS < seconds(service["stop_grace_period"]) < 30
 
 
 def test_stopping_leaves_redis_time_to_finish() -> None:

@@ -34,8 +34,8 @@ def test_page(person: str, channel: str | None, urgency: "Urgency") -> None:
 
     from alerts.wording.catalogue import in_english
     from worker.delivery.channel import send
-    from worker.delivery.message_context import message_context
     from worker.delivery.outcome import Outcome
+    from worker.delivery.pictures import message_context
 
     run = runtime()
     on_call = run.site.on_call

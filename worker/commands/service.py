@@ -17,7 +17,7 @@ from worker.commands.common import (
     with_example,
 )
 
-EVERY_QUEUE = "advance,ingest,deliver,deliver_urgent,picture,export"
+EVERY_QUEUE = "advance,ingest,deliver,export"
 
 
 @with_example("cartwatch up --data data")
@@ -28,7 +28,7 @@ EVERY_QUEUE = "advance,ingest,deliver,deliver_urgent,picture,export"
     envvar=DATA,
     help="Store patients in this folder; commands find the service by it.",
 )
-@click.option("--processes", default=2, show_default=True, help="Processes that evaluate; nine more deliver.")
+@click.option("--processes", default=2, show_default=True, help="Processes that evaluate; one more delivers.")
 def up(data: Path | None, processes: int) -> None:
     """Run the live service in the foreground, embedded or against CARTWATCH_REDIS_URL."""
     from rich.console import Console

@@ -5,14 +5,11 @@ configuration waits a while for a sender that has it. Then we send it to the add
 and perhaps to an old address, is better than to nobody.
 """
 
-import logging
 import socket
 from datetime import datetime, timedelta
 from zlib import crc32
 
 from msgspec.structs import replace
-from redis import Redis
-from redis.client import Pipeline
 
 from alerts.messages import Fault
 from alerts.pages.page import Page
@@ -20,11 +17,7 @@ from alerts.step.system_faults import fault
 from alerts.wording.phrase import phrase
 from config.site import Channel, Site
 from worker.clock import milliseconds
-from worker.delivery import page_lease
-from worker.delivery.page_lease import PageLease
-from worker.store.codec import Owed, pack
-
-log = logging.getLogger(__name__)
+from worker.store.codec import Owed
 
 WAITS_FOR_NEWER_CONFIG = timedelta(seconds=15)
 """How long a page waits for a sender whose configuration is newer."""
@@ -54,28 +47,18 @@ def is_behind(owed: Owed, site: Site) -> bool:
     return site.written < owed.written and not agrees(owed, site)
 
 
-def wait_for_newer(redis: Redis, lease: PageLease, now: datetime) -> bool:
-    """Leave a page to senders whose configuration is newer; return False once it has waited long enough."""
-    since = lease.owed.behind_since or milliseconds(now)
-    if milliseconds(now - WAITS_FOR_NEWER_CONFIG) >= since:
-        return False
-
-    def write(pipe: Pipeline) -> None:
-        pipe.hset(lease.shard.key("outbox"), lease.page.id, pack(replace(lease.owed, behind_since=since)))
-        pipe.zadd(lease.shard.due(lease.page.urgency), {lease.page.id: milliseconds(now + RETRY_BEHIND_AFTER)}, xx=True)
-        page_lease.release(pipe, lease)
-
-    page_lease.write_if_held(redis, lease, write)
-    log.info("page %s waits for a sender with a newer configuration", lease.page.id)
-    return True
+def wait_for_newer(owed: Owed, now: datetime) -> Owed | None:
+    """The page as it waits for senders whose configuration is newer; None if it has waited long enough."""
+    since = owed.behind_since or milliseconds(now)
+    return None if milliseconds(now - WAITS_FOR_NEWER_CONFIG) >= since else replace(owed, behind_since=since)
 
 
-def behind_fault(lease: PageLease, now: datetime) -> Fault:
+def behind_fault(page: Page, now: datetime) -> Fault:
     """The fault that this machine sends a page though its configuration is older than the page's."""
-    machine, channel = socket.gethostname(), lease.page.channel
+    machine, channel = socket.gethostname(), page.channel
     text = (
         "the configuration on {machine} is older than the one pages are made under, and no sender has the newer:"
         " channel {channel} is used as {machine} knows it; bring its files up to date"
     )
     what = phrase(text, machine=machine, channel=channel)
-    return fault(f"configuration age {machine}", what, f"{machine} {lease.page.id}", now)
+    return fault(f"configuration age {machine}", what, f"{machine} {page.id}", now)

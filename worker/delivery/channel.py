@@ -1,10 +1,17 @@
-"""One message to one channel, through Apprise, in this process and in bounded time."""
+"""One message to one channel, through Apprise, in this process and thread.
 
-from collections.abc import Callable, Sequence
-from functools import lru_cache
+Parsing an address costs as much as sending to it. So the parsed address is kept, with placeholders for the page's id
+and link, and each page gets a fresh plugin made of it. A kept plugin would wait between two pages
+(`request_rate_per_sec`).
+"""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from apprise import Apprise, AppriseAsset, AppriseAttachment
+from apprise import plugins as apprise_plugins
 from apprise.attachment.memory import AttachMemory
 from apprise.result import AppriseResult, AppriseResultStatus
 
@@ -12,7 +19,7 @@ from alerts.pages.page import Page
 from alerts.wording.phrase import Phrase
 from config.site import Channel, Urgency
 from worker.delivery import ntfy, providers
-from worker.delivery.http import bound_responses
+from worker.delivery.http import bound_responses, keep_connections
 from worker.delivery.outcome import Attempt, Outcome, classify_failure
 from worker.delivery.providers import SMS, SizeLimit, size_limit_of
 from worker.delivery.rendering import Rendered, ReplyHint, caption, link_label, render, render_bundle, reply_hint
@@ -34,6 +41,12 @@ class MessageContext(NamedTuple):
     link: Callable[[Page], str] = lambda _: ""
 
 
+ID, LINK = "cwpageid0", "https://cwlink0.example"
+"""The placeholders for the id and the link of a page in a parsed address. Every plugin accepts them."""
+
+UNKNOWN_ADDRESS = Attempt(Outcome.PERMANENT, Phrase("the channel's address is not one Apprise knows"))
+
+
 def address(channel: Channel, page_id: str, receiver: str) -> str:
     """The channel's Apprise address for one page, with its id and with timeouts."""
     url = channel.url.replace("{receiver}", receiver).replace("{page_id}", page_id)
@@ -45,13 +58,12 @@ def send(channel: Channel, pages: Sequence[Page], context: MessageContext) -> At
     first = pages[0]
     links = [context.link(page) for page in pages]
     service = providers.schema(channel.url.replace("{receiver}", context.receiver))
-    url = providers.with_extras(
-        address(channel, first.id, context.receiver),
-        providers.extras(service, first, links[0], link_label(first.language)),
-    )
-    plugin = _open(url)
+    given = providers.extras(service, first, links[0] and LINK, link_label(first.language))
+    given = {name: value.replace(first.id, ID) for name, value in given.items()}
+    url = providers.with_extras(address(channel, ID, context.receiver), given)
+    plugin = _open(url, {ID: first.id, LINK: links[0]})
     if plugin is None:
-        return Attempt(Outcome.PERMANENT, Phrase("the channel's address is not one Apprise knows"))
+        return UNKNOWN_ADDRESS
     hints = [reply_hint(page, link) for page, link in zip(pages, links, strict=True)]
     if providers.has_link_field(service) and links[0]:
         hints[0] = ReplyHint()
@@ -78,18 +90,18 @@ def takes_picture(channel: Channel, urgency: Urgency, receiver: str) -> bool:
 @lru_cache
 def _takes_attachments(url: str, receiver: str) -> bool:
     """Whether the service at a channel's address takes attachments. Cached: it is the same for every page."""
-    plugin = _open(address(Channel(url=url), "any", receiver))
+    plugin = _open(address(Channel(url=url), ID, receiver))
     return plugin is not None and bool(plugin.attachment_support)
 
 
 def send_picture(channel: Channel, page_id: str, picture: bytes, rendered: Rendered, receiver: str) -> Attempt:
     """Send a trend picture after its page: silently, once, and with shorter timeouts than a page."""
-    url = channel.url.replace("{receiver}", receiver).replace("{page_id}", f"{page_id}.picture")
+    url = channel.url.replace("{receiver}", receiver).replace("{page_id}", ID)
     waits = {"cto": str(PICTURE_CONNECT_SECONDS), "rto": str(PICTURE_READ_SECONDS)}
     service = providers.schema(url)
-    plugin = _open(providers.with_extras(providers.as_quiet(url), waits))
+    plugin = _open(providers.with_extras(providers.as_quiet(url), waits), {ID: f"{page_id}.picture"})
     if plugin is None:
-        return Attempt(Outcome.PERMANENT, Phrase("the channel's address is not one Apprise knows"))
+        return UNKNOWN_ADDRESS
     rendered = caption(rendered, size_limit_of(service, plugin.title_maxlen, plugin.body_maxlen))
     if service in ntfy.SERVICES:
         return ntfy.send_picture(plugin, picture, PICTURE_NAME, rendered)
@@ -98,14 +110,15 @@ def send_picture(channel: Channel, page_id: str, picture: bytes, rendered: Rende
     return _notify(plugin, service, rendered, "info", PICTURE_READ_SECONDS, attached)
 
 
-def _open(url: str) -> Any:
-    """The plugin for an address, or None if Apprise does not know it or cannot use it.
+@cache
+def _asset() -> AppriseAsset:
+    """Apprise's settings for every send.
 
-    The settings matter. `service_timeout=0` keeps the send in this process and thread: a pool would not survive a fork,
-    and one stuck provider would block the others. Redirects are refused: a redirected POST becomes an empty GET that
-    reports success. Without image addresses no phone fetches an icon from elsewhere.
+    `service_timeout=0` keeps the send in this process and thread: a pool would not survive a fork, and one stuck
+    provider would block the others. Redirects are refused: a redirected POST becomes an empty GET that reports success.
+    Without image addresses no phone fetches an icon from elsewhere.
     """
-    asset = AppriseAsset(
+    return AppriseAsset(
         service_timeout=0,
         async_mode=False,
         http_redirects=False,
@@ -113,13 +126,54 @@ def _open(url: str) -> Any:
         image_url_mask="",
         image_url_logo="",
     )
-    return Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
+
+
+@lru_cache(512)
+def _parsed(url: str) -> Any:
+    """What Apprise makes of an address; None if it does not know the service."""
+    return apprise_plugins.url_to_dict(url, secure_logging=True)  # type: ignore[no-untyped-call]
+
+
+_of_thread = threading.local()
+
+
+def _sender() -> Apprise:
+    """Apprise's own object, one for each thread: to make one looks for translations on the disk."""
+    if not hasattr(_of_thread, "sender"):
+        _of_thread.sender = Apprise(asset=_asset())
+    sender: Apprise = _of_thread.sender
+    return sender
+
+
+def _open(url: str, values: Mapping[str, str] | None = None) -> Any:
+    """A fresh plugin for an address with placeholders filled in; None if Apprise does not know it or cannot use it."""
+    parsed = _parsed(url)
+    if parsed is None:
+        return None
+    plugin = Apprise.instantiate(_filled(parsed, values or {}), asset=_asset(), suppress_exceptions=True)
+    if plugin is not None:
+        keep_connections(type(plugin).__mro__)
+    return plugin
+
+
+def _filled(parsed: Any, values: Mapping[str, str]) -> Any:
+    """A copy of a parsed address, with placeholders filled in."""
+    if isinstance(parsed, str):
+        for name, value in values.items():
+            parsed = parsed.replace(name, value)
+        return parsed
+    if isinstance(parsed, dict):
+        return {_filled(name, values): _filled(value, values) for name, value in parsed.items()}
+    if isinstance(parsed, list | tuple | set):
+        return type(parsed)(_filled(value, values) for value in parsed)
+    return parsed
 
 
 def _notify(
     plugin: Any, service: str, rendered: Rendered, kind: str, waits: float, attached: AppriseAttachment | None = None
 ) -> Attempt:
-    sender = Apprise(asset=plugin.asset)
+    sender = _sender()
+    sender.clear()
     sender.add(plugin)
     # Apprise does not send an empty text.
     result = sender.notify(

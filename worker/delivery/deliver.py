@@ -1,400 +1,459 @@
-"""The life of an owed page: due, leased, sent, failed for now, undeliverable.
+"""The delivery of a process: one thread makes all round trips to the store, and a thread for each queue sends.
 
-1. Acquire the lease of the page, so that no other worker sends it. The lease expires by itself; cancelling the page
-   removes it.
-2. Lock the channel. If it is busy, the page waits in the queue of the channel. If it is over its rate limit, the page
-   waits and goes out in one message with the others that wait. Critical pages pass every limit. The same round trip
-   counts the attempt and moves the due time past the lease: if the worker dies, the ticker retries the page under the
-   same id.
-3. Send.
-4. Record the outcome and, if it is news, append a receipt to the inbox in the same transaction. A failure is recorded
-   only while we still hold the lease. If the store rejects the record of a sent page, we retry it: without the record
-   the page would be sent twice.
+1. A wake-up names a partition of channels. The round trip takes its lease, and hands out the first due page of each
+   queue. The store records that it was begun.
+2. `plan` decides whether it goes alone, with all others that wait, or later (`plan.py`).
+3. The queue's own thread sends it (`sending.py`).
+4. The next round trip records the outcomes of all sends that ended meanwhile, appends their receipts to the inboxes,
+   and hands out the next pages. So a page alone costs two round trips, and in a row less than one.
 
-The holder of the lock then sends the pages that wait for the channel, one after another. The transaction that records
-one page begins the next, so that a page costs one round trip and one write to disk.
+If the store rejects the record of a sent page, we keep it and retry: without it the page would be sent twice. If this
+process is killed, the next owner of the lease sends the pages that were begun again, under the same id.
 """
 
 import logging
+import secrets
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from math import ceil
+from queue import Empty, SimpleQueue
+from typing import NamedTuple
 
 from msgspec.structs import replace
-from redis.backoff import ExponentialBackoff
-from redis.client import Pipeline
-from redis.exceptions import RedisError
-from redis.retry import Retry
+from redis.exceptions import RedisError, ResponseError
 
 from alerts.messages import Receipt
 from alerts.pages.page import Page
 from alerts.wording.catalogue import in_english
 from alerts.wording.phrase import Phrase
-from config.site import Channel, Site
-from worker.clock import Clock, milliseconds
-from worker.delivery import agreement, channel_lock, limits, page_lease
-from worker.delivery.channel import MessageContext, send
-from worker.delivery.channel_lock import Place
-from worker.delivery.outcome import Attempt, Outcome, ReceiptOutcome, receipt_for
-from worker.delivery.page_lease import PageLease
+from config.site import Channel, DeliveryPolicy, Limit, Site
+from worker.delivery import agreement
+from worker.delivery.agreement import RETRY_BEHIND_AFTER
+from worker.delivery.channel import MessageContext
+from worker.delivery.outcome import Attempt, Outcome, ReceiptOutcome
+from worker.delivery.pictures import message_context
+from worker.delivery.plan import CRASHES_BEFORE_REPORT, after, crash_report, plan
 from worker.delivery.rendering import in_order
-from worker.store import measurements
-from worker.store.codec import pack
+from worker.delivery.sending import Send, SendEnded, Senders
+from worker.runtime.runtime import Runtime
+from worker.store import channel_queues, measurements, unreadable
+from worker.store.channel_queues import DuePage, DueQueue, InboxNews, Trip, TripReply
+from worker.store.codec import Owed, unpack_owed
 from worker.store.inbox import append, encoded
-from worker.store.keys import Shard
-from worker.store.shard import Store
+from worker.store.keys import CRITICAL, Keys, Partition, Place, Shard
+from worker.store.lease import Lease
+from worker.store.schema import NewerStoreError, TooNewError, UnreadableError
+from worker.store.wrong_types import move_wrong_types_away
 
 log = logging.getLogger(__name__)
 
-GONE = Channel(url="")
-"""Stands for a channel that is no longer configured."""
+SENDS_AT_ONCE = 8
+"""Sends under way that may still be quick: a killed process repeats at most these, and those on slow channels."""
 
-CRASHES_BEFORE_REPORT = 2
-"""Attempts in a row whose worker died before we report it: one death may be a restart."""
+SLOW_SECONDS = 1.0
+"""A send that takes longer no longer counts as one of them: a channel that hangs takes no other channel's place."""
+
+LOOK_SECONDS = (0.004, 0.05)
+"""While sends are under way, the least and the most time until the next look at what became due."""
+
+RETRY_SECONDS = (0.05, 0.5)
+"""The least and the most time until a round trip that failed is repeated."""
+
+NEWER_WAITS = timedelta(seconds=1)
+"""How long a page of a newer version is left to workers of that version."""
 
 CRASHED = Attempt(Outcome.UNKNOWN, Phrase("the worker that sent it ended before there was an answer"))
-
-PREFETCH = 8
-"""Waiting pages of a channel that one call leases."""
-
-TIME_SLICE = timedelta(seconds=1)
-"""How long one task sends the waiting pages of its channel; another task then takes over."""
-
-RECORD_RETRY = Retry(ExponentialBackoff(cap=0.5, base=0.05), 20, supported_errors=(RedisError,))
-"""The backoff of recording a sent page while the store is down or full: for ten seconds, or until the task ends."""
+NOT_KNOWN_YET = Attempt(
+    Outcome.TEMPORARY, Phrase("this machine's configuration is older and does not know the channel")
+)
+NOT_CONFIGURED = Attempt(Outcome.PERMANENT, Phrase("the channel is no longer configured"))
 
 
-class Delivered(NamedTuple):
-    """The result of one task.
+class PageInHand(NamedTuple):
+    """A page that was handed out. `crashed` counts earlier attempts that began and never ended."""
 
-    `outcome` is that of the requested page, if it was sent. `wake` holds the shards that must process a failure at
-    once. `following` is the next page of the channel. `sent` holds the pages that went out alone in their message.
-    `behind` is a page that waits for a sender with a newer configuration.
+    place: Place
+    owed: Owed
+    crashed: int
+
+    @property
+    def number(self) -> int:
+        """The number of this attempt; the first is 1."""
+        return self.owed.attempts + self.crashed + 1
+
+
+class OutgoingMessage(NamedTuple):
+    """Pages of a queue that go out together, most urgent first, and the site under which they go."""
+
+    queue: str
+    pages: list[PageInHand]
+    site: Site
+
+
+class PartitionRun:
+    """What this process does for a partition: its lease, the messages under way, and the next round trip."""
+
+    def __init__(self, keys: Keys, partition: Partition) -> None:
+        self._keys, self.partition = keys, partition
+        self.token = Lease.of(partition.lease).token
+        self.busy: dict[str, OutgoingMessage] = {}
+        self.to_begin: list[OutgoingMessage] = []
+        self.trip = Trip(keys, partition)
+        self.owned = self.due = self.more = self.behind = False
+        self.to_wake: dict[int, Shard] = {}
+
+    def next_trip(self, *, anew: bool) -> None:
+        """Begin to gather the next round trip."""
+        self.trip = Trip(self._keys, self.partition)
+        self.trip.anew = anew
+
+
+class Deliverer:
+    """Delivers for every partition that this process gets.
+
+    `wake_others` asks other workers for work. `sent` is called with each page that went out alone.
     """
 
-    outcome: Outcome | None = None
-    wake: tuple[Shard, ...] = ()
-    following: Place | None = None
-    sent: tuple[Page, ...] = ()
-    behind: Place | None = None
-
-
-NOTHING = Delivered()
-
-Record = Callable[[Pipeline], None]
-"""Adds the outcome of a message to a transaction."""
-
-
-def deliver(
-    store: Store,
-    shard: Shard,
-    page_id: str,
-    clock: Clock,
-    site: Site,
-    context: MessageContext,
-    newest_site: Callable[[], Site] | None = None,
-) -> Delivered:
-    """Try to deliver one page, and then the pages that wait for its channel.
-
-    Nothing is sent if the page is no longer owed, not yet due, leased by another worker, or if its channel is busy. If
-    the page was made under another configuration, `newest_site` reads ours again. If the page's is still newer, the
-    page waits a while for a sender that has it.
-    """
-    place, lasts = Place(shard.number, page_id), site.on_call.delivery.lease
-    acquired = page_lease.acquire(store.redis, store.keys, [place], clock, lasts)
-    if not acquired.leases:
-        return NOTHING
-    now = clock.now()
-    [lease] = acquired.leases
-    if newest_site is not None and not agreement.agrees(lease.owed, site):
-        site = newest_site()
-    if not agreement.is_behind(lease.owed, site):
-        return ChannelRun(store, clock, site, context, lease).run()
-    if agreement.wait_for_newer(store.redis, lease, now):
-        return Delivered(behind=lease.place)
-    message = agreement.behind_fault(lease, now)
-    wake = append(store.redis, store.keys, [encoded(message)], now).wake
-    delivered = ChannelRun(store, clock, site, context, lease).run()
-    return delivered._replace(wake=(*delivered.wake, *wake))
-
-
-class ChannelRun:
-    """The messages that one task sends on a channel: a page, and the pages that wait behind it."""
-
-    def __init__(self, store: Store, clock: Clock, site: Site, context: MessageContext, first: PageLease) -> None:
-        self._redis, self._keys, self._clock = store.redis, store.keys, clock
-        self._policy, self._context, self._first = site.on_call.delivery, context, first
-        self._site = site
-        self._lock = channel_lock.new_lock(first.page.channel, channel_lock.priority_of(first.page.urgency))
-        self._channel = site.on_call.channels.get(first.page.channel, GONE)
-        self._began = self._locked_at = clock.now()
-        self._ahead: list[PageLease] = []
-        self._waiting = 0
-        self._healthy = True
-        self._newer_waits = False
-        self._outcome: Outcome | None = None
-        self._wake: dict[int, Shard] = {}
-        self._sent: list[Page] = []
-
-    def run(self) -> Delivered:
-        """Send while the channel answers, a page waits for it, and the time slice lasts."""
-        lease: PageLease | None = self._first
-        while lease is not None:
-            lease = self._run_locked(lease)
-        following = self._hand_over() if self._healthy and self._waiting else None
-        return Delivered(self._outcome, tuple(self._wake.values()), following, tuple(self._sent))
-
-    def _run_locked(self, lease: PageLease) -> PageLease | None:
-        """Lock the channel and send. Return the page to lock it with again, if one was queued at the last moment."""
-        message = self._lock_channel(lease)
-        if message is None:
-            return self._next(self._locked_at)
-        while True:
-            record = self._deliver(message) if message else _nothing
-            now = self._clock.now()
-            following: PageLease | None = None
-            try:
-                following = self._next(now)
-                if following is None:
-                    break
-                message = self._go_on(record, following, now)
-            except RedisError:
-                self._ahead[:0] = [following] if following is not None else []
-                self._healthy = False
-                break
-        RECORD_RETRY.call_with_retry(lambda: self._end(record), _log_retry)
-        return self._next(now)
-
-    # -- the lock --------------------------------------------------------------------------------
-
-    def _lock_channel(self, lease: PageLease) -> list[PageLease] | None:
-        """The message to send now, which may be empty; None if the channel is busy and the page waits for it."""
-        now = self._locked_at = self._clock.now()
-        pipe = self._redis.pipeline(transaction=True)
-        channel_lock.try_lock(pipe, self._keys, self._lock, now, self._policy.lease)
-        self._begin(pipe, lease, now)
-        replies = iter(pipe.execute())
-        channel = channel_lock.read_state(replies)
-        if not channel.ours:
-            pipe = self._redis.pipeline(transaction=True)
-            channel_lock.release(pipe, self._keys, self._lock, ours=channel.free)
-            channel_lock.enqueue(pipe, self._keys, self._lock, [(lease.place, lease.page)])
-            page_lease.postpone(pipe, lease, now + self._policy.retry_backoff[0])
-            channel_lock.check_locked(pipe, self._keys, self._lock)
-            *_, locked = pipe.execute()
-            # The holder may have released the channel before this page was queued.
-            self._waiting = 0 if locked or channel.free else 1
-            return None
-        if channel.failing:
-            channel_lock.count_as_slow(self._redis, self._keys, self._lock, now)
-        self._waiting = channel.waiting
-        return self._message(replies, lease, now)
-
-    def _go_on(self, record: Record, lease: PageLease, now: datetime) -> list[PageLease]:
-        """Begin the next page in the round trip that records the last; return its message, which may be empty."""
-        pipe = self._redis.pipeline(transaction=True)
-        record(pipe)
-        recorded = len(pipe)
-        self._locked_at = now
-        channel_lock.extend(pipe, self._keys, self._lock, now, self._policy.lease)
-        self._begin(pipe, lease, now)
-        replies = iter(pipe.execute()[recorded:])
-        self._waiting = channel_lock.read_waiting(replies)
-        return self._message(replies, lease, now)
-
-    def _next(self, now: datetime) -> PageLease | None:
-        """The next page that waits for the channel; None if it was made under a newer configuration than ours."""
-        if not self._healthy or self._newer_waits or now - self._began >= TIME_SLICE:
-            return None
-        if self._waiting and not self._ahead:
-            places = channel_lock.pop_waiting(self._redis, self._keys, self._lock, PREFETCH)
-            self._waiting -= len(places)
-            acquired = page_lease.acquire(self._redis, self._keys, places, self._clock, self._policy.lease, early=True)
-            self._ahead = acquired.leases
-        if self._ahead and agreement.is_behind(self._ahead[0].owed, self._site):
-            self._newer_waits = True
-            pipe = self._redis.pipeline(transaction=True)
-            self._waiting += self._wait_again(pipe)
-            pipe.execute()
-        return self._ahead.pop(0) if self._ahead else None
-
-    def _end(self, record: Record) -> None:
-        """Record the last message and release the channel; prefetched pages wait again."""
-        lasted = self._clock.now() - self._locked_at
-        pipe = self._redis.pipeline(transaction=True)
-        record(pipe)
-        ahead = self._ahead
-        self._wait_again(pipe)
-        channel_lock.release(pipe, self._keys, self._lock, ours=lasted < self._policy.lease)
-        try:
-            *_, self._waiting = pipe.execute()
-        except RedisError:
-            self._ahead = ahead
-            raise
-
-    def _wait_again(self, pipe: Pipeline) -> int:
-        """Put prefetched pages back into the queue; return how many."""
-        ahead, self._ahead = self._ahead, []
-        if ahead:
-            channel_lock.enqueue(pipe, self._keys, self._lock, [(lease.place, lease.page) for lease in ahead])
-        for lease in ahead:
-            page_lease.release(pipe, lease)
-        return len(ahead)
-
-    def _hand_over(self) -> Place | None:
-        """Make the next page due, and return it for another task."""
-        following = channel_lock.pop_waiting(self._redis, self._keys, self._lock)
-        for place in following:
-            channel_lock.set_due(self._redis, self._keys, self._lock.priority, place, self._clock.now())
-        return following[0] if following else None
-
-    # -- the message -----------------------------------------------------------------------------
-
-    def _begin(self, pipe: Pipeline, lease: PageLease, now: datetime) -> None:
-        if self._lock.priority == "ordinary":
-            limits.ask_limit(pipe, self._keys, self._lock.channel, self._channel.limit, now)
-        page_lease.begin_attempt(pipe, lease, now, self._policy)
-
-    def _message(self, replies: Iterator[Any], lease: PageLease, now: datetime) -> list[PageLease]:
-        """The pages of one message, from the replies to `_begin`: usually one, none if cancelled or rate-limited."""
-        limited = self._lock.priority == "ordinary"
-        limit = limits.read_limit(replies, self._channel.limit) if limited else limits.UNLIMITED
-        if not page_lease.attempt_begun(replies, lease):
-            return []
-        if limit.full_until is not None:
-            pipe = self._redis.pipeline(transaction=True)
-            limits.add_rate_limited(pipe, self._keys, self._lock.channel, self._channel.limit, lease.place, now)
-            page_lease.postpone(pipe, lease, limit.full_until)
-            pipe.execute()
-            return []
-        others = [place for place in limit.rate_limited if place != lease.place]
-        bundle = [lease, *(self._rate_limited(others, now) if others else ())]
-        bundle = [self._report_crashes(each, now) if each.crashed >= CRASHES_BEFORE_REPORT else each for each in bundle]
-        order = [page.id for page in in_order(each.page for each in bundle)]
-        return sorted(bundle, key=lambda each: order.index(each.page.id))
-
-    def _rate_limited(self, places: list[Place], now: datetime) -> list[PageLease]:
-        """The other rate-limited pages. Pages that are no longer owed leave the bundle."""
-        acquired = page_lease.acquire(self._redis, self._keys, places, self._clock, self._policy.lease, early=True)
-        pipe = self._redis.pipeline(transaction=True)
-        ours = [lease for lease in acquired.leases if not agreement.is_behind(lease.owed, self._site)]
-        for lease in ours:
-            page_lease.begin_attempt(pipe, lease, now, self._policy)
-        for lease in acquired.leases:
-            if lease not in ours:
-                page_lease.release(pipe, lease)
-        if acquired.gone:
-            limits.remove_rate_limited(pipe, self._keys, self._lock.channel, acquired.gone)
-        replies = iter(pipe.execute())
-        return [lease for lease in ours if page_lease.attempt_begun(replies, lease)]
-
-    def _report_crashes(self, lease: PageLease, now: datetime) -> PageLease:
-        """Report a page that kills its workers as unknown: nothing else would ever report that it was not sent."""
-        channel_lock.record_outcome(self._redis, self._keys, self._lock.channel, CRASHED.outcome)
-        news = receipt_for(CRASHED.outcome, lease.owed.reported, overdue=self._is_overdue(lease, now))
-        if news is None or news == "sent":
-            return lease
-        reported = lease._replace(owed=replace(lease.owed, reported=news))
-
-        def write(pipe: Pipeline) -> None:
-            pipe.hset(lease.shard.key("outbox"), lease.page.id, pack(reported.owed))
-            self._receipt(pipe, lease, news, CRASHED, now)
-
-        return reported if page_lease.write_if_held(self._redis, lease, write) else lease
-
-    def _deliver(self, message: list[PageLease]) -> Record:
-        """Send a message. Record a failure at once; return the rest of the record, to be written with the next step."""
-        began = time.monotonic()
-        attempt = self._send(message)
-        lasted, now = time.monotonic() - began, self._clock.now()
-        for lease in message:
-            log.info(
-                "page %s on %s: %s %s",
-                lease.page.id,
-                self._lock.channel,
-                attempt.outcome,
-                in_english(attempt.detail, UTC),
-            )
-            if attempt.outcome is not Outcome.SENT:
-                self._schedule_retry(lease, attempt, now)
-        if attempt.outcome is Outcome.SENT and len(message) == 1:
-            self._sent.append(message[0].page)
-        if self._first.place in [lease.place for lease in message]:
-            self._outcome = attempt.outcome
-        self._healthy = attempt.outcome in (Outcome.SENT, Outcome.PERMANENT)
-        return lambda pipe: self._record(pipe, message, attempt, lasted, now)
-
-    def _record(self, pipe: Pipeline, message: list[PageLease], attempt: Attempt, lasted: float, now: datetime) -> None:
-        """Record the state of the channel, and that sent pages are no longer owed. Idempotent, but for the counts."""
-        if attempt.outcome is Outcome.SENT:
-            for lease in message:
-                self._receipt(pipe, lease, "sent", attempt, now)
-                pipe.incr(lease.shard.receipts)
-                page_lease.acknowledge(pipe, lease)
-            limits.remove_rate_limited(pipe, self._keys, self._lock.channel, [lease.place for lease in message])
-        if attempt.outcome in (Outcome.SENT, Outcome.UNKNOWN):
-            limits.count_sent(pipe, self._keys, self._lock.channel, self._channel.limit, now)
-        measurements.count_notification(pipe, self._keys, self._lock.channel, attempt.outcome, lasted)
-        channel_lock.record_outcome(pipe, self._keys, self._lock.channel, attempt.outcome)
-
-    def _send(self, message: list[PageLease]) -> Attempt:
-        if self._channel is GONE and any(agreement.is_behind(lease.owed, self._site) for lease in message):
-            return Attempt(
-                Outcome.TEMPORARY, Phrase("this machine's configuration is older and does not know the channel")
-            )
-        if self._channel is GONE:
-            return Attempt(Outcome.PERMANENT, Phrase("the channel is no longer configured"))
-        return send(self._channel, [lease.page for lease in message], self._context)
-
-    # -- the outcome -----------------------------------------------------------------------------
-
-    def _is_overdue(self, lease: PageLease, now: datetime) -> bool:
-        return now - lease.page.at >= self._policy.undeliverable_after
-
-    def _schedule_retry(self, lease: PageLease, attempt: Attempt, now: datetime) -> None:
-        """Retry later. Report the first failure at once, and once that the page is undeliverable."""
-        page, owed = lease.page, lease.owed
-        news = receipt_for(attempt.outcome, owed.reported, overdue=self._is_overdue(lease, now))
-        waits = self._policy.retry_backoff
-        lost = "undeliverable" in (news, owed.reported)
-        wait = waits[-1] if lost else waits[min(lease.number, len(waits)) - 1]
-        reported = owed.reported if news is None or news == "sent" else news
-
-        def record(pipe: Pipeline) -> None:
-            pipe.hset(lease.shard.key("outbox"), page.id, pack(replace(owed, attempts=lease.number, reported=reported)))
-            pipe.zadd(lease.shard.due(page.urgency), {page.id: milliseconds(now + wait)})
-            pipe.delete(lease.shard.page_lease(page.id), lease.shard.unfinished_attempts(page.id))
-            if news is not None:
-                self._receipt(pipe, lease, news, attempt, now)
-
-        page_lease.write_if_held(self._redis, lease, record)
-
-    def _receipt(
-        self, pipe: Pipeline, lease: PageLease, outcome: ReceiptOutcome, attempt: Attempt, now: datetime
+    def __init__(
+        self,
+        run: Runtime,
+        wake_others: Callable[[Iterable[Shard | Partition]], object] = lambda _: None,
+        sent: Callable[[Page], object] = lambda _: None,
     ) -> None:
-        page = lease.page
+        self._run, self._store, self._keys = run, run.store, run.store.keys
+        self._wake_others, self._sent = wake_others, sent
+        self._events: SimpleQueue[SendEnded | int] = SimpleQueue()
+        self._senders = Senders(self._events.put)
+        self._runs = {one.number: PartitionRun(self._keys, one) for one in self._keys.partitions()}
+        self._context: MessageContext | None = None
+        self._site = run.site
+        self._limits: dict[str, tuple[int, int]] = {}
+        self._look = self._retry = 0.0
+        self._stopping = False
+
+    # -- the thread ------------------------------------------------------------------------------
+
+    def wake(self, partition: int) -> None:
+        """Look at a partition now; from any thread. There may be no such partition: anybody can send a wake-up."""
+        if partition in self._runs:
+            self._events.put(partition)
+
+    def run(self) -> None:
+        """Deliver until `stop`, and until the sends that are under way then have been recorded."""
+        while not (self._stopping and not self.is_busy()):
+            try:
+                self._gather(self._wait())
+                self.step()
+            except Exception as error:
+                # Nothing else delivers in this process.
+                log.exception("delivery: a step failed (%s)", type(error).__name__)
+                self._repeat(self._runs.values())
+        self._senders.close()
+
+    def until_idle(self) -> None:
+        """Deliver until nothing is due or under way."""
+        while self.is_busy() or not self._events.empty():
+            self._gather(self._wait())
+            self.step()
+
+    def stop(self) -> None:
+        """Begin no further page; from any thread."""
+        self._stopping = True
+        self.wake(0)
+
+    def is_busy(self) -> bool:
+        """Whether pages are under way, or their outcomes not recorded."""
+        return any(one.busy or one.owned or one.due or one.trip or one.to_begin for one in self._runs.values())
+
+    def _wait(self) -> float | None:
+        """How long to wait for an event at most (s); None: for ever."""
+        if self._retry:
+            return self._retry
+        if any(one.to_begin or one.due or one.trip for one in self._runs.values()):
+            return 0.0
+        if not any(one.busy for one in self._runs.values()):
+            return None
+        self._look = min(max(2 * self._look, LOOK_SECONDS[0]), LOOK_SECONDS[1])
+        return self._look
+
+    def _gather(self, wait: float | None) -> None:
+        """Take the sends that ended and the wake-ups; wait for the first. If none comes, look at what became due."""
+        try:
+            event = self._events.get(timeout=wait) if wait != 0.0 else self._events.get_nowait()
+            self._look = 0.0
+            while True:
+                self._take(event)
+                event = self._events.get_nowait()
+        except Empty:
+            self._senders.cut_off_late(time.monotonic())
+            if wait:
+                for one in self._runs.values():
+                    one.due = one.due or bool(one.busy) or one.more
+
+    def _take(self, event: SendEnded | int) -> None:
+        if isinstance(event, SendEnded):
+            self._ended(event)
+        else:
+            self._runs[event].due = True
+        for one in self._runs.values():
+            one.due = one.due or one.more or (self._stopping and one.owned)
+
+    def step(self) -> None:
+        """One round trip for the partitions in which something is to be done, and the sends that follow from it."""
+        runs = [one for one in self._runs.values() if one.due or one.trip or one.to_begin]
+        if not runs:
+            return
+        try:
+            self._prepare(runs)
+            replies = self._round_trip(runs)
+        except RedisError as error:
+            self._keep(runs, error)
+            return
+        except NewerStoreError as error:
+            log.error("the delivery is left to a newer version: %s", error)
+            for one in runs:
+                one.next_trip(anew=True)
+                one.due, one.to_begin = False, []
+            return
+        self._retry = 0.0
+        for one, reply in zip(runs, replies, strict=True):
+            self._follow(one, reply)
+
+    def _round_trip(self, runs: Sequence[PartitionRun]) -> list[TripReply]:
+        policy = self._policy()
+        trips = [(one.trip, one.token) for one in runs]
+        return channel_queues.make_trips(
+            self._store.redis, self._keys, self._run.clock, trips, policy.lease, self._limits
+        )
+
+    def _policy(self) -> DeliveryPolicy:
+        site = self._run.site
+        if site is not self._site or not self._limits:
+            self._site = site
+            channels = site.on_call.channels.items()
+            self._limits = {name: _limit(channel.limit) for name, channel in channels}
+        return site.on_call.delivery
+
+    def _prepare(self, runs: Sequence[PartitionRun]) -> None:
+        quick = sum(age < SLOW_SECONDS for age in self._senders.ages(time.monotonic()))
+        room = max(0, ceil((SENDS_AT_ONCE - quick) / len(runs)))
+        for one in runs:
+            one.trip.busy = [*one.busy, *(message.queue for message in one.to_begin)]
+            one.trip.leave = one.behind or self._stopping
+            one.trip.room = 0 if one.trip.leave else room
+
+    def _keep(self, runs: Sequence[PartitionRun], error: RedisError) -> None:
+        """The round trip failed, or its reply was lost: repeat it soon, with what ends until then."""
+        if any(one.trip.records_sent for one in runs):
+            log.warning("the store rejects the record of a sent page (%s); retrying", type(error).__name__)
+        else:
+            log.warning("the delivery does not reach the store (%s); retrying", type(error).__name__)
+        self._repeat(runs)
+        if isinstance(error, ResponseError):
+            try:
+                shards = move_wrong_types_away(error, self._store.redis, self._keys, self._run.clock.now())
+                runs[0].to_wake |= {shard.number: shard for shard in shards}
+            except RedisError:
+                return  # the next round trip fails as well
+
+    def _repeat(self, runs: Iterable[PartitionRun]) -> None:
+        self._retry = min(max(2 * self._retry, RETRY_SECONDS[0]), RETRY_SECONDS[1])
+        for one in runs:
+            one.trip.anew = one.due = True
+
+    # -- what was handed out ---------------------------------------------------------------------
+
+    def _follow(self, one: PartitionRun, reply: TripReply) -> None:
+        """Send what may be sent after a round trip."""
+        begun, one.to_begin = one.to_begin, []
+        one.next_trip(anew=False)
+        one.owned, one.due, one.more = reply.owned, False, reply.more
+        self._wake(one)
+        if reply.lost and one.busy:
+            log.warning("another worker took the partition %d of the channels", one.partition.number)
+        for message in begun:
+            standing = [page for page in message.pages if page.place.text in reply.standing]
+            if standing:
+                self._start(one, message._replace(pages=standing))
+            else:
+                one.due = True  # its pages were cancelled
+        now = self._run.clock.now()
+        for queue in reply.queues:
+            self._plan(one, queue, now)
+        if not reply.owned:
+            self._released(one)
+
+    def _released(self, one: PartitionRun) -> None:
+        """Another worker may have the partition now. If a page waits for a newer configuration, one is woken."""
+        one.token = Lease.of(one.partition.lease).token
+        if one.behind:
+            one.behind = False
+            again = threading.Timer(RETRY_BEHIND_AFTER.total_seconds(), self._wake_others, ([one.partition],))
+            again.daemon = True
+            again.start()
+
+    def _plan(self, one: PartitionRun, queue: DueQueue, now: datetime) -> None:
+        """Begin the next message of a queue, or say when it is looked at again."""
+        site = self._site_of(queue.pages[0].place)
+        limit = None if queue.name.startswith(f"{CRITICAL}:") else _channel(site, queue.channel).limit
+        planned = plan(len(queue.pages), queue.used, queue.opens, limit)
+        if planned.look_at is not None:
+            one.trip.wait(queue.name, planned.look_at)
+            return
+        readable = (self._in_hand(one, queue.name, page, now) for page in queue.pages[: planned.pages])
+        going = self._agreed(one, queue.name, [page for page in readable if page is not None], now)
+        if not going:
+            return
+        order = [page.id for page in in_order(page.owed.page for page in going)]
+        pages = sorted(going, key=lambda page: order.index(page.owed.page.id))
+        message = OutgoingMessage(queue.name, pages, self._site_of(pages[0].place))
+        if len(pages) == 1 and pages[0].crashed < CRASHES_BEFORE_REPORT:
+            self._start(one, message)
+        else:
+            one.to_begin.append(self._begin(one, message, queue.pages[0].place, now))
+
+    def _begin(self, one: PartitionRun, message: OutgoingMessage, first: Place, now: datetime) -> OutgoingMessage:
+        """Begin the pages of a message in the next round trip, but the first, which was begun when it was handed out.
+
+        One that keeps killing its senders is reported first: nothing else would ever report that it was not sent.
+        """
+        pages = []
+        for page in message.pages:
+            news, policy = None, message.site.on_call.delivery
+            report = crash_report(page.owed, page.crashed, policy, now)
+            if report is not None:
+                news = self._receipt(page, report, CRASHED, now)
+                page = page._replace(owed=replace(page.owed, reported=report))
+                self._to_wake(one, page)
+            changed = page.owed if news is not None else None
+            one.trip.begin(page.place, message.queue, begun=page.place == first, owed=changed, news=news)
+            pages.append(page)
+        return message._replace(pages=pages)
+
+    def _in_hand(self, one: PartitionRun, queue: str, page: DuePage, now: datetime) -> PageInHand | None:
+        """A page that was handed out; None if it cannot be read. Then it is listed, and stands in no other's way."""
+        try:
+            return PageInHand(page.place, unpack_owed(page.packed), page.crashed)
+        except TooNewError:
+            log.error("page %s is left to a newer version", page.place.page)
+            one.trip.wait(queue, now + NEWER_WAITS)
+        except UnreadableError as error:
+            shard = self._keys.shard(page.place.shard)
+            pipe = self._store.redis.pipeline(transaction=True)
+            pipe.hdel(shard.key("outbox"), page.place.page)
+            unreadable.move(pipe, self._keys, shard, "page", page.place.page, page.packed, error, now)
+            pipe.execute()
+        one.trip.give_back(page.place, queue)
+        return None
+
+    def _agreed(self, one: PartitionRun, queue: str, pages: Sequence[PageInHand], now: datetime) -> list[PageInHand]:
+        """The pages that this process may send. One made under a newer configuration is left to others for a while."""
+        going = []
+        for page in pages:
+            shard = self._keys.shard(page.place.shard)
+            site = self._run.site_of(shard)
+            if not agreement.agrees(page.owed, site):
+                site = self._run.newest_site_of(shard)
+            if agreement.is_behind(page.owed, site):
+                waiting = agreement.wait_for_newer(page.owed, now)
+                if waiting is not None:
+                    log.info("page %s waits for a sender with a newer configuration", page.owed.page.id)
+                    one.trip.failed(page.place, queue, waiting, now + RETRY_BEHIND_AFTER, None)
+                    one.behind = True
+                    continue
+                message = agreement.behind_fault(page.owed.page, now)
+                for shard in append(self._store.redis, self._keys, [encoded(message)], now).wake:
+                    one.to_wake[shard.number] = shard
+            going.append(page)
+        return going
+
+    def _site_of(self, place: Place) -> Site:
+        return self._run.site_of(self._keys.shard(place.shard))
+
+    def _start(self, one: PartitionRun, message: OutgoingMessage) -> None:
+        one.busy[message.queue] = message
+        name = message.pages[0].owed.page.channel
+        channel = message.site.on_call.channels.get(name)
+        pages = [page.owed.page for page in message.pages]
+        given = Send(message.queue, channel or Channel(url=""), pages, self._message_context())
+        if channel is not None:
+            self._senders.start(given)
+            return
+        behind = any(agreement.is_behind(page.owed, message.site) for page in message.pages)
+        self._events.put(SendEnded(given, NOT_KNOWN_YET if behind else NOT_CONFIGURED, 0.0))
+
+    def _message_context(self) -> MessageContext:
+        if self._context is None:
+            self._context = message_context(self._run)
+        return self._context
+
+    # -- what became of it -----------------------------------------------------------------------
+
+    def _ended(self, event: SendEnded) -> None:
+        """Gather the record of a send that ended for the next round trip."""
+        queue = event.send.queue
+        one = self._runs[self._keys.partition_of(queue.partition(":")[2]).number]
+        message = one.busy.pop(queue)
+        now = self._run.clock.now()
+        channel = queue.partition(":")[2]
+        for page in message.pages:
+            words = event.attempt.outcome, in_english(event.attempt.detail, UTC)
+            log.info("page %s on %s: %s %s", page.owed.page.id, channel, *words)
+            self._record(one, message, page, event.attempt, now)
+        if event.attempt.outcome in (Outcome.SENT, Outcome.UNKNOWN):
+            one.trip.use(channel, secrets.token_hex(8), now, _channel(message.site, channel).limit)
+        one.trip.count(measurements.of_notification(channel, event.attempt.outcome, event.seconds))
+        one.due = True
+        if event.attempt.outcome is Outcome.SENT and len(message.pages) == 1:
+            self._sent(message.pages[0].owed.page)
+
+    def _record(
+        self, one: PartitionRun, message: OutgoingMessage, page: PageInHand, attempt: Attempt, now: datetime
+    ) -> None:
+        """Gather what becomes of a page."""
+        result = after(page.owed, page.number, attempt, message.site.on_call.delivery, now)
+        news = self._receipt(page, result.receipt, attempt, now) if result.receipt is not None else None
+        if result.owed is not None and result.due is not None:
+            one.trip.failed(page.place, message.queue, result.owed, result.due, news)
+            if news is not None:
+                self._to_wake(one, page)
+        elif news is not None:
+            one.trip.sent(page.place, message.queue, news)
+
+    def _receipt(self, page: PageInHand, outcome: ReceiptOutcome, attempt: Attempt, now: datetime) -> InboxNews:
+        sent = page.owed.page
         receipt = Receipt.model_validate(
             {
                 "type": "receipt",
-                "id": f"{page.id} {lease.number} {outcome}",
+                "id": f"{sent.id} {page.number} {outcome}",
                 "source": "cartwatch",
-                "patient": page.patient,
+                "patient": sent.patient,
                 "effective": now,
-                "page": page.id,
-                "channel": page.channel,
+                "page": sent.id,
+                "channel": sent.channel,
                 "outcome": outcome,
                 "detail": attempt.detail,
             }
         )
-        pipe.xadd(lease.shard.inbox, {"m": receipt.model_dump_json(exclude_none=True), "r": now.isoformat()})
-        if outcome != "sent":
-            self._wake[lease.shard.number] = lease.shard
+        inbox = self._keys.shard(page.place.shard).inbox
+        return InboxNews(inbox, receipt.model_dump_json(exclude_none=True), now.isoformat())
+
+    def _to_wake(self, one: PartitionRun, page: PageInHand) -> None:
+        """Wake the shard of a page once its receipt is recorded. A receipt that it was sent is not urgent."""
+        one.to_wake[page.place.shard] = self._keys.shard(page.place.shard)
+
+    def _wake(self, one: PartitionRun) -> None:
+        """Wake shards in a thread of its own: while the broker is away, this would hold up every page."""
+        if one.to_wake:
+            shards, one.to_wake = list(one.to_wake.values()), {}
+            threading.Thread(target=self._wake_others, args=(shards,), name="wake", daemon=True).start()
 
 
-def _nothing(_: Pipeline) -> None:
-    """Nothing was sent: there is nothing to record."""
+def _limit(limit: Limit) -> tuple[int, int]:
+    return limit.pages, limit.within // timedelta(milliseconds=1)
 
 
-def _log_retry(error: Exception) -> None:
-    log.warning("the store rejects the record of a sent page (%s); retrying", type(error).__name__)
+def _channel(site: Site, name: str) -> Channel:
+    return site.on_call.channels.get(name) or Channel(url="")

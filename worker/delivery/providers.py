@@ -256,7 +256,7 @@ SMS_MOST = 160
 
 TITLES = {"opsgenie": 130, "jira": 130}
 TEXTS = {"ntfy": 4096, "ntfys": 4096, "tgram": 4096, "workflow": 1000, "workflows": 1000}
-"""Limits below those of the plugin: Opsgenie cuts a title at 130, ntfy turns more than 4096 octets into a file."""
+"""Limits below those of the plugin: Opsgenie cuts a title at 130, ntfy trips more than 4096 octets into a file."""
 
 OCTETS = frozenset({"ntfy", "ntfys"})
 

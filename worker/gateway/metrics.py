@@ -8,13 +8,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from importlib.metadata import version
+from math import inf
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
-from redis.client import Pipeline
 
 from alerts.overview import is_unacknowledged
 from config.site import URGENCIES
@@ -24,17 +24,13 @@ from worker.intake.mllp.counters import COUNTED, LAST_SEEN, read_all
 from worker.monitoring import floods
 from worker.monitoring.watchdog import WatchdogStatus, last_run
 from worker.store import backlog, capacity, measurements
-from worker.store.backlog import Backlog, ExportBacklog, Pages, per_shard
-from worker.store.codec import readable, unpack_owed
+from worker.store.backlog import Backlog, ExportBacklog
+from worker.store.channel_queues import lengths
 from worker.store.dead_letters import DeadLetterUsage, usage
-from worker.store.keys import Shard
 from worker.store.measurements import Distribution, Measurements
 from worker.store.shard import Store
 
 PREFIX = "cartwatch_"
-
-QUEUES = {"ordinary": "due", "urgent": "urgent"}
-"""The key of waiting pages, by priority."""
 
 Samples = Mapping[Any, float]
 """The values of a metric, by a tuple of its labels."""
@@ -67,7 +63,7 @@ class StoreCollector(Collector):
         yield from _of_the_ward(self._ward)
         yield from _of_the_inboxes(waits)
         yield from _of_sources(store)
-        yield from _of_the_delivery(store, waits)
+        yield from _of_the_delivery(store, self._now)
         yield from _of_dead_letters(usage(store.redis, store.keys, self._now))
         if waits.exports is not None:
             yield from _of_exports(waits.exports)
@@ -107,35 +103,17 @@ def _of_sources(store: Store) -> Iterable[Metric]:
     yield _gauge("waiting_bytes", "Bytes of its messages that wait to be evaluated", waiting, "source")
 
 
-def _of_the_delivery(store: Store, waits: Backlog) -> Iterable[Metric]:
-    """Metrics by priority. Critical pages are urgent, and have workers of their own."""
-    queued: Counter[tuple[str, str]] = Counter()
+def _of_the_delivery(store: Store, now: datetime) -> Iterable[Metric]:
+    """Metrics by priority: critical pages have queues of their own."""
+    queued: dict[tuple[str, ...], float] = {}
     first: dict[tuple[str, ...], float] = {}
-    for priority, key in QUEUES.items():
-        due = {one.shard: _due(one.urgent if key == "urgent" else one.pages, waits.now) for one in waits.shards}
-        first |= _if_any((priority,), min((at for pages in due.values() for _, at in pages), default=None))
-        channels = _channels(store, key, {shard: pages for shard, pages in due.items() if pages}, waits.now)
-        queued.update((channel, priority) for channel in channels)
+    for one in lengths(store.redis, store.keys, now):
+        priority = "urgent" if one.critical else "ordinary"
+        queued[one.channel, priority] = one.pages
+        first[priority,] = min(first.get((priority,), inf), one.oldest / 1000)
     yield _gauge("delivery_queue_pages", "Pages that wait to be sent", queued, "channel", "priority")
     what = "When the first of them was due"
     yield _gauge("delivery_queue_oldest_page_timestamp_seconds", what, first, "priority")
-
-
-def _due(pages: Pages, now: int) -> list[tuple[str, int]]:
-    return [(page, at) for page, at in pages if at <= now]
-
-
-def _channels(store: Store, key: str, due: Mapping[Shard, list[tuple[str, int]]], now: int) -> Iterable[str]:
-    """The channel of each due page; empty beyond the first few hundred of a shard, which are not looked up."""
-
-    def ask(pipe: Pipeline, shard: Shard) -> None:
-        pipe.hmget(shard.key("outbox"), [page for page, _ in due[shard]])
-        pipe.zcount(shard.key(key), "-inf", now)
-
-    for packed, total in per_shard(store.redis, due, ask):
-        known = [owed.page.channel for _, owed in readable(unpack_owed, enumerate(filter(None, packed)))]
-        yield from known
-        yield from [""] * (total - len(known))
 
 
 def _of_dead_letters(letters: DeadLetterUsage) -> Iterable[Metric]:

@@ -15,6 +15,7 @@ from redis import Redis
 
 from alerts.wording.phrase import Phrase, phrase
 from worker.clock import JUMP_SECONDS, StoreClock, milliseconds
+from worker.store import channel_queues
 from worker.store.commit import LOOK_AT_LEAST_EVERY
 from worker.store.keys import Keys
 from worker.store.shard import Store
@@ -62,11 +63,12 @@ def found(store: Store) -> dict[str, Phrase]:
 
 
 def look_again(store: Store, now: datetime, wait: timedelta = LOOK_AT_LEAST_EVERY + WRITTEN_AHEAD) -> int:
-    """Make due whatever is scheduled beyond `wait`: a clock that was ahead wrote it. One round trip if there is none.
+    """Make due whatever is scheduled beyond `wait`: a clock that was ahead wrote it. Two round trips if there is none.
 
     Returns the number of items.
     """
-    names = [shard.key(name) for shard in store.keys.advanced() for name in ("timers", "due", "urgent")]
+    names = [shard.key("timers") for shard in store.keys.advanced()]
+    names += channel_queues.names(store.redis, store.keys)
     beyond = milliseconds(now + wait)
     pipe = store.redis.pipeline(transaction=False)
     for name in names:

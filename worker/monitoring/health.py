@@ -1,14 +1,14 @@
 """Health of the store, the workers and overdue work, for `cartwatch health`, the board and the probes."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from redis.exceptions import RedisError
 
+from config.site import Channel
 from worker.clock import milliseconds
-from worker.delivery.limits import count_rate_limited
 from worker.fhir_export import circuit_breaker
 from worker.monitoring import beats
 from worker.monitoring.canary import CANARY
@@ -17,6 +17,7 @@ from worker.monitoring.unregistered import CONDITION, summarise
 from worker.monitoring.watchdog import WatchdogStatus, last_run
 from worker.store import backlog, unreadable
 from worker.store.backlog import Backlog, ExportBacklog
+from worker.store.channel_queues import count_rate_limited
 from worker.store.dead_letters import usage
 from worker.store.replication import COPIES
 from worker.store.requirements import STORED_DATA, advice, violations
@@ -29,8 +30,6 @@ CONSUMED: dict[str, str] = {
     "advance": "evaluating",
     "ingest": "receiving",
     "deliver": "delivering",
-    "deliver_urgent": "delivering critical pages",
-    "picture": "sending pictures",
 }
 """The work of each queue, which stops without a worker. Exporting is checked only if it is configured."""
 
@@ -46,7 +45,7 @@ class Check(NamedTuple):
     seen: str
 
 
-def examine(store: Store, now: datetime, channels: Iterable[str] = ()) -> list[Check]:
+def examine(store: Store, now: datetime, channels: Mapping[str, Channel] | None = None) -> list[Check]:
     """Every check, including the rate limits of `channels`. If the store cannot be reached, only that check."""
     try:
         store.redis.ping()
@@ -61,7 +60,7 @@ def examine(store: Store, now: datetime, channels: Iterable[str] = ()) -> list[C
         _watchdog(status, now),
         _canary(status),
         _heartbeat(status),
-        _rate_limited(store, channels),
+        _rate_limited(store, channels or {}, now),
         _dead_letters(store, now),
         _unreadable(store),
         _unregistered(store, status),
@@ -137,9 +136,9 @@ def _heartbeat(status: WatchdogStatus) -> Check:
     return Check("heartbeat", well, f"{'sent' if well else 'FAILED'} at {last:%d %b %H:%M:%S} UTC")
 
 
-def _rate_limited(store: Store, channels: Iterable[str]) -> Check:
+def _rate_limited(store: Store, channels: Mapping[str, Channel], now: datetime) -> Check:
     """Pages that wait for their channel's rate limit. That is a storm of pages, not a fault of ours."""
-    counts = count_rate_limited(store.redis, store.keys, channels)
+    counts = count_rate_limited(store.redis, store.keys, channels, now)
     seen = ", ".join(f"{count} page(s) for {channel}" for channel, count in counts.items())
     return Check("rate limited", True, seen or "none")
 

@@ -183,15 +183,15 @@ class _Flow:
         shards = self._keys.advanced()
         for shard in shards:
             pipe.xrange(shard.inbox, count=1)
-            for name in ("due", "urgent"):
-                pipe.zrangebyscore(shard.key(name), "-inf", limit, start=0, num=1)
+        for partition in self._keys.partitions():
+            pipe.zrangebyscore(partition.agenda, "-inf", limit, withscores=True)
         last_run, shown, *answers = pipe.execute()
         self._clock.learn(shown, now)
         seconds, _ = shown
-        pages, messages = set(), set()
-        for index, shard in enumerate(shards):
-            inbox, due, urgent = answers[index * 3 : index * 3 + 3]
-            pages |= {(shard.number, page) for page in (*due, *urgent)}
+        # The owner of a partition moves each queue ahead in the agenda when it looks at it.
+        pages = {tuple(queue) for agenda in answers[len(shards) :] for queue in agenda}
+        messages = set()
+        for shard, inbox in zip(shards, answers, strict=False):
             old = [entry for entry, _ in inbox if seconds - int(entry.split(b"-")[0]) // 1000 > OVERDUE.total_seconds()]
             messages |= {(shard.number, entry) for entry in old}
         checks = (

@@ -19,7 +19,7 @@ OVERDUE_MS = OVERDUE // timedelta(milliseconds=1)
 
 
 class Overdue(NamedTuple):
-    """The amount of overdue work of each kind, by the number of its shard."""
+    """The amount of overdue work of each kind, by the number of its shard; of pages, by that of its partition."""
 
     messages: dict[int, int]
     ladders: dict[int, int]
@@ -38,8 +38,9 @@ class Overdue(NamedTuple):
 def find(store: Store, backlog: Backlog) -> Overdue:
     """All overdue work in a backlog. Another round trip reads leases, late timers and the cursors of inboxes.
 
-    A shard's inbox counts once, however many messages wait in it; its pages count up to the first few hundred. Stream
-    entries are compared with the store's clock. A backlog that batches are working off is not overdue
+    A shard's inbox counts once, however many messages wait in it. A partition of channels counts once, if no worker
+    looks at a queue that is due. Stream entries are compared with the store's clock. A backlog that batches are working
+    off is not overdue
     (`store/fair_shares.py`).
     """
     limit, store_limit = backlog.now - OVERDUE_MS, backlog.store_ms - OVERDUE_MS
@@ -64,12 +65,13 @@ def find(store: Store, backlog: Backlog) -> Overdue:
         counts = (
             _is_before(oldest, store_limit),
             ladders,
-            sum(at <= limit for _, at in (*one.pages, *one.urgent)),
+            False,
             lease == -1 or lease > store.lease_ms * SPARE_LEASES,
         )
         for kind, count in zip(found, counts, strict=True):
             if count:
                 kind[one.shard.number] = int(count)
+    found.pages.update({one.number: 1 for one in backlog.partitions if _is_before(one.first, limit)})
     return found
 
 

@@ -32,7 +32,7 @@ from worker.runtime.runtime import Runtime
 from worker.store import backlog, dead_letters, unreadable
 from worker.store.aof_repair import rewrite_if_restarted
 from worker.store.capacity import reset_waiting_bytes, trim_streams
-from worker.store.codec import pack
+from worker.store.channel_queues import enqueue
 from worker.store.inbox import SOURCE_SHOWN, append, encoded
 from worker.store.keys import SYNTHETIC, Shard
 from worker.store.lease import once_every
@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 
 EVERY = timedelta(seconds=15)
 
-DELIVERS = ("deliver", "deliver_urgent")
+DELIVERS = "deliver"
 EVALUATES = "advance"
 EXPORTS = "export"
 
@@ -124,7 +124,10 @@ def _found(run: Runtime, overdue: Overdue, workers: Beats, now: datetime) -> dic
     store = run.store
     found: dict[str, Phrase] = {}
     for kind, waits in overdue._asdict().items():
-        if waits:
+        if waits and kind == "pages":
+            text = "pages of {n} group(s) of channels are overdue, and no worker looks at them: see `cartwatch health`"
+            found[f"{BEHIND}{kind}"] = phrase(text, n=len(waits))
+        elif waits:
             text = "{n} overdue {kind} in shard(s) {shards}: see `cartwatch health`"
             shards = ", ".join(str(number) for number in waits)
             found[f"{BEHIND}{kind}"] = phrase(text, n=sum(waits.values()), kind=kind, shards=shards)
@@ -138,7 +141,7 @@ def _found(run: Runtime, overdue: Overdue, workers: Beats, now: datetime) -> dic
     if run.settings.exports:
         found |= _fhir_base(store, now)
     consumers = beats.consumers_by_queue(workers)
-    for queue in (*DELIVERS, EVALUATES, *((EXPORTS,) if run.settings.exports else ())):
+    for queue in (DELIVERS, EVALUATES, *((EXPORTS,) if run.settings.exports else ())):
         if not consumers[queue]:
             found[f"{MISSED}{queue}"] = phrase("no worker consumes the queue {queue}: start one", queue=queue)
     for machine, seconds in beats.drifts(workers).items():
@@ -209,8 +212,7 @@ def enqueue_emergency_page(store: Store, site: Site, what: Phrase, now: datetime
     shard = store.keys.of(SITE_SUBJECT)
     pipe = store.redis.pipeline(transaction=True)
     for page in emergency_page.pages(site, emergency_page.CANNOT_PAGE, (what, emergency_page.ADVICE), now, "technical"):
-        pipe.hset(shard.key("outbox"), page.id, pack(owing(page, site)))
-        pipe.zadd(shard.due(page.urgency), {page.id: milliseconds(now)})
+        enqueue(pipe, store.keys, shard, owing(page, site), now)
     pipe.execute()
 
 

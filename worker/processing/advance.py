@@ -21,7 +21,7 @@ from worker.processing.poison import CRASHES_BEFORE_ONE_BY_ONE, isolate_first, p
 from worker.store.codec import pack_export
 from worker.store.commit import Commit, LostLeaseError, Transaction
 from worker.store.fair_shares import CROWDED_PART, PIECE, Piece, TimeBudget, rounds
-from worker.store.keys import Shard
+from worker.store.keys import Partition, Shard
 from worker.store.schema import NewerStoreError
 from worker.store.shard import Batch, Store
 from worker.store.unreadable import begins_anew
@@ -30,13 +30,13 @@ log = logging.getLogger(__name__)
 
 
 class ShardRun:
-    """The result of one wake-up: pages to deliver, shards to wake, whether `more` waits, whether to export."""
+    """The result of one wake-up: pages owed, what to wake, whether `more` waits, whether to export."""
 
     def __init__(self) -> None:
         self.batches = 0
         self.messages = 0
         self.pages: list[Page] = []
-        self.wake: list[Shard] = []
+        self.wake: list[Shard | Partition] = []
         self.more = False
         self.exports = False
 

@@ -7,11 +7,11 @@ from celery import Celery
 from kombu import Queue
 from kombu.exceptions import BatchPublishError  # type: ignore[attr-defined]
 
-from worker.store.keys import Shard
+from worker.store.keys import Partition, Shard
 
-QUEUES = ("advance", "ingest", "deliver", "deliver_urgent", "picture", "export")
-"""One queue for each task. Tasks that wait for the outside world have processes of their own, as bulkheads: critical
-pages do not wait for other pages, and nothing waits for a picture or an EHR."""
+QUEUES = ("advance", "ingest", "deliver", "export")
+"""One queue for each task. Work that waits for the outside world has processes of its own, as bulkheads: no evaluation
+waits for a phone or an EHR."""
 
 FOREIGN_QUEUE = "celery"
 """The queue of `send_task("ingest", ...)` for a producer that does not know ours."""
@@ -33,9 +33,9 @@ def declared(broker: str) -> list[Queue]:
     return [*ours, Queue(FOREIGN_QUEUE, routing_key=FOREIGN_QUEUE)]
 
 
-def wake_shards(app: Celery, shards: Iterable[Shard]) -> None:
-    """Ask the workers to advance these shards."""
-    publish(app, [("advance", (shard.number,)) for shard in shards])
+def wake_shards(app: Celery, woken: Iterable[Shard | Partition]) -> None:
+    """Ask the workers to advance shards, and to deliver for partitions of channels."""
+    publish(app, [("advance" if isinstance(one, Shard) else "deliver", (one.number,)) for one in woken])
 
 
 def publish(app: Celery, calls: Collection[tuple[str, tuple[Any, ...]]]) -> None:

@@ -28,8 +28,9 @@ from worker.standalone.embedded_redis import EmbeddedRedis
 from worker.standalone.fake_phone import FakePhone, ReceivedPage
 from worker.standalone.supervisor import Supervised, worker_command
 from worker.store import backlog
-from worker.store.backlog import Backlog, Pending, per_shard
+from worker.store.backlog import Backlog, Pending
 from worker.store.inbox import append, claim_wakeups, encoded
+from worker.store.keys import Partition, Shard
 from worker.store.shard import Store
 
 log = logging.getLogger(__name__)
@@ -96,7 +97,7 @@ class Replay:
             self.store = Store(redis, keys_of(self.settings), batch=5000, lease_seconds=5, journal_length=10_000)
             self.clock = SimulatedClock(redis, self.store.keys)
             self.client = Client(self.settings, redis)
-            command = worker_command(["advance", "ingest", "deliver", "deliver_urgent"], self._processes)
+            command = worker_command(["advance", "ingest", "deliver"], self._processes)
             self.worker = stack.enter_context(Supervised(command, self.settings.as_environment(), self._log_to))
             self._stack = stack.pop_all()
         return self
@@ -142,28 +143,23 @@ class Replay:
         return backlog.read(self.store.redis, self.store.keys, at)
 
     def _wake_what_waits(self, at: datetime) -> None:
-        """Wake shards with receipts only, which otherwise wait for the ticker."""
-        waiting = [one.shard for one in self._backlog(at).shards if one.messages]
+        """Wake what otherwise waits for the ticker: shards with receipts only, and channels with a page to retry."""
+        waits = self._backlog(at)
+        waiting: list[Shard | Partition] = [one.shard for one in waits.shards if one.messages]
+        waiting += [self.store.keys.partition(number) for number in waits.pending().partitions]
         self.client.wake(claim_wakeups(self.store.redis, waiting))
 
     def _quiet(self, at: datetime) -> bool:
         """Whether no message, timer or page is left to process at this simulated time.
 
-        The check is repeated after pages in flight: a page that arrived meanwhile left its receipt in the inbox.
+        The check is repeated: what moved on between the reads of one check is found by the other.
         """
-        return self._nothing_waits(at) and not self._in_flight() and self._nothing_waits(at)
+        return self._nothing_waits(at) and self._nothing_waits(at)
 
     def _nothing_waits(self, at: datetime) -> bool:
         waits = self._backlog(at)
-        busy = waits.messages or any(one.is_leased for one in waits.shards)
-        return not busy and waits.pending() == Pending([], [], [])
-
-    def _in_flight(self) -> bool:
-        shards = self.store.keys.all()
-        outboxes = per_shard(self.store.redis, shards, lambda pipe, shard: pipe.hkeys(shard.key("outbox")))
-        owed = zip(shards, outboxes, strict=True)
-        leases = [shard.page_lease(page.decode()) for shard, (pages,) in owed for page in pages]
-        return bool(leases) and bool(self.store.redis.exists(*leases))
+        leased = (*(one.is_leased for one in waits.shards), *(one.is_leased for one in waits.partitions))
+        return not waits.messages and not any(leased) and waits.pending() == Pending([], [])
 
     def _next(self, agenda: "_Agenda") -> datetime | None:
         due = self._backlog(EPOCH).next_due()  # the next event, however late

@@ -26,8 +26,8 @@ from worker.standalone.supervisor import Supervised, keep_running, rotate_log, w
 from worker.store.lease import owner_is_alive, owner_token
 from worker.store.requirements import UnfitStoreError, require_usable_store
 
-DELIVERS = {"deliver": 4, "deliver_urgent": 4, "picture": 1}
-"""Processes for each queue of outgoing messages."""
+DELIVERS = ("deliver",)
+"""The queues of outgoing messages. One process sends on all channels at once."""
 
 EXPORTS = 1
 """Processes that export to the EHR, if one is configured."""
@@ -168,8 +168,8 @@ def _refuse_unfit(settings: Settings) -> None:
 
 def _commands(settings: Settings, processes: int, port: int, *, listens: bool) -> dict[str, list[str]]:
     """The processes to supervise, by their name in the log. Evaluating processes never parse foreign input."""
-    found = {"worker advance": worker_command(["advance"], processes), "worker ingest": worker_command(["ingest"], 1)}
-    found |= {f"worker {queue}": worker_command([queue], count) for queue, count in DELIVERS.items()}
+    found = {"worker advance": worker_command(["advance"], processes)}
+    found |= {f"worker {queue}": worker_command([queue], 1) for queue in ("ingest", *DELIVERS)}
     if settings.exports:
         found["worker export"] = worker_command(["export"], EXPORTS)
     found["gateway"] = gateway_command(port)

@@ -29,14 +29,18 @@ QUICK_SECONDS = 0.2
 SLOW_SECONDS = 5.0
 
 
-def worker_command(queues: Sequence[str], processes: int, pool: str = "prefork") -> list[str]:
+def worker_command(queues: Sequence[str], processes: int, pool: str = "") -> list[str]:
     """The command line of one Celery worker."""
     return [sys.executable, "-m", "celery", *worker_arguments(queues, processes, pool)]
 
 
-def worker_arguments(queues: Sequence[str], processes: int, pool: str = "prefork") -> list[str]:
-    """The arguments of that command line. A worker for `ingest` also consumes Celery's default queue."""
+def worker_arguments(queues: Sequence[str], processes: int, pool: str = "") -> list[str]:
+    """The arguments of that command line. A worker for `ingest` also consumes Celery's default queue.
+
+    A worker that only delivers is one process: its tasks only wake the thread that delivers.
+    """
     names = list(queues)
+    pool = pool or ("solo" if names == ["deliver"] else "prefork")
     if "ingest" in names:
         names.append("celery")
     return [

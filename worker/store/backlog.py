@@ -13,15 +13,9 @@ from redis.client import Pipeline
 from worker.clock import milliseconds
 from worker.store.keys import Keys, Shard
 
-PAGES_READ = 200
-"""Pages read per shard and priority, those due longest first. The others follow once these are sent."""
-
 Entries = list[tuple[bytes, dict[bytes, bytes]]]
 Scores = list[tuple[bytes, float]]
 """Replies of the store: entries of a stream, and members of a sorted set with their scores."""
-
-Pages = tuple[tuple[str, int], ...]
-"""Page ids, and since when (ms) each is due."""
 
 
 class ShardBacklog(NamedTuple):
@@ -38,10 +32,18 @@ class ShardBacklog(NamedTuple):
     oldest: int | None
     receipts: int
     timer: int | None
-    pages: Pages
-    urgent: Pages
     cursor: bytes | None
     crashes: bytes | None
+
+
+class PartitionBacklog(NamedTuple):
+    """What waits in a partition of the channels: when (ms) the first queue is to be looked at, and how many pages were
+    begun and not ended."""
+
+    number: int
+    is_leased: bool
+    first: int | None
+    begun: int
 
 
 class ExportBacklog(NamedTuple):
@@ -54,28 +56,28 @@ class ExportBacklog(NamedTuple):
 
 
 class Pending(NamedTuple):
-    """Work for the workers: shards to advance, and due pages as (shard, page id), the critical ones apart.
+    """Work for the workers: shards to advance, and partitions of channels to deliver.
 
     In the shards of `receipts` nothing waits but receipts of sent pages.
     """
 
     shards: list[int]
-    pages: list[tuple[int, str]]
-    urgent: list[tuple[int, str]]
+    partitions: list[int]
     receipts: tuple[int, ...] = ()
 
 
 class Backlog(NamedTuple):
-    """The waiting work at a time (ms). `store_ms` is the store's own clock, which dates the entries of streams."""
+    """What waits at a time (ms). `store_ms` is the store's own clock, which dates the entries of streams."""
 
     now: int
     store_ms: int
     shards: tuple[ShardBacklog, ...]
+    partitions: tuple[PartitionBacklog, ...]
     exports: ExportBacklog | None
 
     def pending(self) -> Pending:
-        """The work that is due now."""
-        found = Pending([], [], [])
+        """What is due now. The owner of a partition sees by itself what becomes due."""
+        found = Pending([], [])
         receipts = []
         for one in self.shards:
             number = one.shard.number
@@ -84,8 +86,10 @@ class Backlog(NamedTuple):
                 found.shards.append(number)
             elif not one.is_leased and one.messages:
                 receipts.append(number)
-            found.pages.extend((number, page) for page, at in one.pages if at <= self.now)
-            found.urgent.extend((number, page) for page, at in one.urgent if at <= self.now)
+        for part in self.partitions:
+            due = part.first is not None and part.first <= self.now
+            if not part.is_leased and (due or part.begun):
+                found.partitions.append(part.number)
         return found._replace(receipts=tuple(receipts))
 
     @property
@@ -99,25 +103,34 @@ class Backlog(NamedTuple):
 
     def next_due(self) -> datetime | None:
         """The time of the next timer or page; None if there is none."""
-        times = [at for one in self.shards for at in (one.timer, *(at for _, at in (*one.pages[:1], *one.urgent[:1])))]
+        times = [*(one.timer for one in self.shards), *(part.first for part in self.partitions)]
         first = min((at for at in times if at is not None), default=None)
         return datetime.fromtimestamp(first / 1000, UTC) if first is not None else None
 
 
 def read(redis: Redis, keys: Keys, now: datetime, *, exports: bool = False) -> Backlog:
-    """Read the backlog of every shard, and with `exports` that of the EHR export, in one round trip."""
-    shards, exporting = keys.advanced(), keys.all() if exports else []
+    """Read the backlog of every shard and partition, and with `exports` that of the EHR export, in one round trip."""
+    shards, partitions, exporting = keys.advanced(), keys.partitions(), keys.all() if exports else []
     pipe = redis.pipeline(transaction=False)
     pipe.time()
+    for partition in partitions:
+        pipe.get(partition.lease)
+        pipe.zrange(partition.agenda, 0, 0, withscores=True)
+        pipe.hlen(partition.begun)
     for shard in shards:
         _ask(pipe, shard)
     for shard in exporting:
         _ask_exports(pipe, shard)
     (seconds, micro), *replies = pipe.execute()
-    rows = _rows(replies[: len(replies) - 4 * len(exporting)], len(shards))
-    found = tuple(_read(shard, *row) for shard, row in zip(shards, rows, strict=True))
+    parts = _rows(replies[: 3 * len(partitions)], len(partitions))
+    of_shards = replies[3 * len(partitions) : len(replies) - 4 * len(exporting)]
+    found = tuple(_read(shard, *row) for shard, row in zip(shards, _rows(of_shards, len(shards)), strict=True))
     waits = _exports(exporting, _rows(replies[len(replies) - 4 * len(exporting) :], len(exporting)))
-    return Backlog(milliseconds(now), seconds * 1000 + micro // 1000, found, waits if exports else None)
+    channels = tuple(
+        PartitionBacklog(partition.number, bool(lease), int(agenda[0][1]) if agenda else None, begun)
+        for partition, (lease, agenda, begun) in zip(partitions, parts, strict=True)
+    )
+    return Backlog(milliseconds(now), seconds * 1000 + micro // 1000, found, channels, waits if exports else None)
 
 
 def _ask(pipe: Pipeline, shard: Shard) -> None:
@@ -125,8 +138,7 @@ def _ask(pipe: Pipeline, shard: Shard) -> None:
     pipe.xlen(shard.inbox)
     pipe.xrange(shard.inbox, count=1)
     pipe.get(shard.receipts)
-    for name in ("timers", "due", "urgent"):
-        pipe.zrange(shard.key(name), 0, 0 if name == "timers" else PAGES_READ - 1, withscores=True)
+    pipe.zrange(shard.key("timers"), 0, 0, withscores=True)
     pipe.mget(shard.key("cursor"), shard.crashes)
 
 
@@ -137,8 +149,6 @@ def _read(
     head: Entries,
     receipts: bytes | None,
     timers: Scores,
-    due: Scores,
-    urgent: Scores,
     place: list[bytes | None],
 ) -> ShardBacklog:
     return ShardBacklog(
@@ -149,15 +159,9 @@ def _read(
         # An invalid count counts as none: the shard is woken, and the command that fails moves the key away.
         receipts=int(receipts) if receipts is not None and receipts.isdigit() else 0,
         timer=int(timers[0][1]) if timers else None,
-        pages=_pages(due),
-        urgent=_pages(urgent),
         cursor=place[0],
         crashes=place[1],
     )
-
-
-def _pages(due: Scores) -> Pages:
-    return tuple((page.decode(), int(at)) for page, at in due)
 
 
 def _ask_exports(pipe: Pipeline, shard: Shard) -> None:

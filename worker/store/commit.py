@@ -14,11 +14,12 @@ from alerts.messages import AnyMessage
 from alerts.state import Effects, PatientState
 from worker.clock import milliseconds
 from worker.store import dead_letters, measurements
+from worker.store.channel_queues import enqueue
 from worker.store.codec import Owed, pack
 from worker.store.fair_shares import InboxEntry
 from worker.store.inbox import SOURCE_SHOWN, UNKNOWN, encoded, queue, queue_wakeups, to_wake
 from worker.store.journal import journal_record
-from worker.store.keys import Shard
+from worker.store.keys import Keys, Partition, Shard
 from worker.store.schema import UnreadableError
 from worker.store.shard import Batch, Store
 from worker.store.unreadable import Suspension
@@ -57,10 +58,11 @@ class Commit(Struct, kw_only=True):
 
 
 class Committed(NamedTuple):
-    """The consequences of a commit: whether `more` waits in the shard already, and the other shards to wake."""
+    """The consequences of a commit: whether `more` waits in the shard already, and the partitions and other shards to
+    wake."""
 
     more: bool
-    wake: list[Shard]
+    wake: list[Shard | Partition]
 
 
 class LostLeaseError(Exception):
@@ -115,10 +117,10 @@ class Transaction:
             raise RuntimeError("a commit without its states is not fenced")
         self._require_inboxes(commit.outgoing)
         self._pipe.multi()
-        shards = [other for other in write(self._store, self._pipe, batch, commit, now) if other != batch.shard]
+        woken = [one for one in write(self._store, self._pipe, batch, commit, now) if one != batch.shard]
         self._measure(batch, commit, now)
         self._move_on(batch)
-        queue_wakeups(self._pipe, shards)
+        queue_wakeups(self._pipe, woken)
         self._pipe.xlen(batch.shard.inbox)
         self._pipe.zcount(batch.shard.key("timers"), "-inf", milliseconds(now))
         try:
@@ -129,7 +131,7 @@ class Transaction:
             self._store.state_cache.keep(patient, batch.token.encode(), state)
         if commit.effects.dead_letters:
             dead_letters.trim(self._store.redis, self._store.keys, now)
-        return Committed(bool(waiting or due), to_wake(shards, replies))
+        return Committed(bool(waiting or due), to_wake(woken, replies))
 
     def _measure(self, batch: Batch, commit: Commit, now: datetime) -> None:
         """Queue how long the batch took, and how long ago the first message of each patient it pages was accepted."""
@@ -168,8 +170,11 @@ class Transaction:
         self._pipe.delete(*gone)
 
 
-def write(store: Store, pipe: Pipeline, batch: Batch, commit: Commit, now: datetime) -> list[Shard]:
-    """Queue everything one batch changes onto an open MULTI; return the shards of the outgoing messages."""
+def write(store: Store, pipe: Pipeline, batch: Batch, commit: Commit, now: datetime) -> list[Shard | Partition]:
+    """Queue everything one batch changes onto an open MULTI; return what is to be woken.
+
+    These are the partitions of the channels of its pages, and the shards of its outgoing messages.
+    """
     shard, effects = batch.shard, commit.effects
     for patient, state in commit.states.items():
         _write_state(pipe, shard, patient, state, now)
@@ -180,7 +185,7 @@ def write(store: Store, pipe: Pipeline, batch: Batch, commit: Commit, now: datet
         pipe.zadd(shard.key("timers"), {patient: milliseconds(now + FAILED_TIMER_WAITS)}, xx=True)
     if commit.last_seen:
         pipe.hset(shard.key("last_seen"), items=[part for pair in commit.last_seen.items() for part in pair])
-    _write_pages(pipe, shard, commit, now)
+    partitions = _write_pages(pipe, store.keys, shard, commit, now)
     dead_letters.write(pipe, store.keys, effects.dead_letters, now)
     commit.suspension.write(pipe, shard)
     suspended = {item.entry for item in commit.suspension.waiting}
@@ -197,20 +202,15 @@ def write(store: Store, pipe: Pipeline, batch: Batch, commit: Commit, now: datet
         pipe.hincrby(store.keys.waiting_bytes, source, -size)
     for source, count in Counter(item.source for item in batch.waiting).items():
         pipe.hincrby(store.keys.messages_lately, source[:SOURCE_SHOWN] or UNKNOWN, count)
-    return queue(pipe, store.keys, map(encoded, commit.outgoing), now)
+    return [*partitions, *queue(pipe, store.keys, map(encoded, commit.outgoing), now)]
 
 
-def _write_pages(pipe: Pipeline, shard: Shard, commit: Commit, now: datetime) -> None:
-    for owed in commit.owed:
-        pipe.hset(shard.key("outbox"), owed.page.id, pack(owed))
-        pipe.zadd(shard.due(owed.page.urgency), {owed.page.id: milliseconds(now)})
-    cancelled = commit.effects.cancelled
-    if cancelled:
-        pipe.hdel(shard.key("outbox"), *cancelled)
-        pipe.zrem(shard.key("due"), *cancelled)
-        pipe.zrem(shard.key("urgent"), *cancelled)
-        # A worker that now sends one of them loses its lease, so it cannot restore the page.
-        pipe.delete(*[name(page) for page in cancelled for name in (shard.page_lease, shard.unfinished_attempts)])
+def _write_pages(pipe: Pipeline, keys: Keys, shard: Shard, commit: Commit, now: datetime) -> list[Partition]:
+    """Queue the pages owed and cancelled; return the partitions to wake. A cancelled page is never handed out."""
+    partitions = {one.number: one for one in (enqueue(pipe, keys, shard, owed, now) for owed in commit.owed)}
+    if commit.effects.cancelled:
+        pipe.hdel(shard.key("outbox"), *commit.effects.cancelled)
+    return list(partitions.values())
 
 
 def _write_state(pipe: Pipeline, shard: Shard, patient: str, state: PatientState, now: datetime) -> None:

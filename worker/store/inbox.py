@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from msgspec.structs import replace
 from redis import Redis
@@ -22,7 +22,7 @@ from config.site import Site
 from worker.store import dead_letters
 from worker.store.capacity import Capacity
 from worker.store.durable import accepting
-from worker.store.keys import Keys, Shard
+from worker.store.keys import Keys, Partition, Shard
 from worker.store.lease import once_every
 
 log = logging.getLogger(__name__)
@@ -43,6 +43,9 @@ NOTIFIED_FOR = timedelta(minutes=10)
 
 SOURCE_SHOWN = 100
 """Characters of a source's name in a fault: the texts of faults are bounded."""
+
+
+Woken = TypeVar("Woken", bound=Shard | Partition)
 
 
 class Addressed(Protocol):
@@ -127,25 +130,25 @@ def queue(
     return list(touched.values())
 
 
-def claim_wakeups(redis: Redis, shards: list[Shard], pipe: Pipeline | None = None) -> list[Shard]:
-    """Claim the wake-ups of shards; return those for which no other wake-up is pending.
+def claim_wakeups(redis: Redis, woken: list[Woken], pipe: Pipeline | None = None) -> list[Woken]:
+    """Claim wake-ups; return the shards and partitions for which no other wake-up is pending.
 
     The commands that `pipe` holds are executed first, in the same transaction.
     """
     pipe = redis.pipeline(transaction=True) if pipe is None else pipe
-    queue_wakeups(pipe, shards)
-    return to_wake(shards, pipe.execute())
+    queue_wakeups(pipe, woken)
+    return to_wake(woken, pipe.execute())
 
 
-def queue_wakeups(pipe: Pipeline, shards: Iterable[Shard]) -> None:
-    """Queue the claims of the wake-ups of shards onto an open MULTI. Each reply says whether our claim is the first."""
-    for shard in shards:
-        once_every(pipe, shard.wakeup_pending, WAKE_LASTS)
+def queue_wakeups(pipe: Pipeline, woken: Iterable[Shard | Partition]) -> None:
+    """Queue the claims of wake-ups onto an open MULTI. Each reply says whether our claim is the first."""
+    for one in woken:
+        once_every(pipe, one.wakeup_pending, WAKE_LASTS)
 
 
-def to_wake(shards: list[Shard], replies: list[Any]) -> list[Shard]:
-    """The shards whose wake-ups, queued last, got the reply that our claim is the first."""
-    return [shard for shard, first in zip(shards, replies[len(replies) - len(shards) :], strict=True) if first]
+def to_wake(woken: list[Woken], replies: list[Any]) -> list[Woken]:
+    """The shards and partitions whose wake-ups, queued last, got the reply that our claim is the first."""
+    return [one for one, first in zip(woken, replies[len(replies) - len(woken) :], strict=True) if first]
 
 
 def accept(

@@ -8,11 +8,7 @@ inbox      stream   accepted messages that are not evaluated yet; an entry leave
 states     hash     patient -> the packed PatientState
 revisions  hash     patient -> the token of the batch that wrote the state last
 timers     zset     patient -> when the patient is looked at next (ms since 1970)
-outbox     hash     page id -> the packed page and its attempts
-due        zset     page id -> when its delivery is tried next (ms)
-urgent     zset     the same for critical pages, which have workers of their own
-page_lease:ID string   the lease on a page: the worker that delivers it now
-unfinished_attempts:ID string  attempts on a page that began and never ended
+outbox     hash     page id -> the packed page and its attempts; its place in the queue of its channel is `Place`
 unregistered hash   patient that nobody has registered -> how many messages, since when, from whom
 episodes   hash     episode id -> patient
 last_seen  hash     source -> when it last sent something (ms)
@@ -52,10 +48,6 @@ class Shard(NamedTuple):
         """One of the keys listed above."""
         return f"{self.prefix}{name}"
 
-    def due(self, urgency: Urgency) -> str:
-        """The times at which pages of an urgency are tried next."""
-        return self.key("urgent" if urgency == "critical" else "due")
-
     @property
     def inbox(self) -> str:
         """The stream of messages that wait."""
@@ -81,10 +73,6 @@ class Shard(NamedTuple):
         """The number of receipts of sent pages in the inbox. They are not urgent."""
         return self.key("receipts")
 
-    def page_lease(self, page: str) -> str:
-        """The lease of the worker that sends a page."""
-        return self.key(f"page_lease:{page}")
-
     @property
     def exports(self) -> str:
         """The stream of what is to be exported."""
@@ -99,9 +87,49 @@ class Shard(NamedTuple):
         """An exported page."""
         return self.key(f"page:{page}")
 
-    def unfinished_attempts(self, page: str) -> str:
-        """The number of attempts on a page that began and never ended."""
-        return self.key(f"unfinished_attempts:{page}")
+
+class Place(NamedTuple):
+    """Where a page stands: the number of its shard, and its id."""
+
+    shard: int
+    page: str
+
+    @property
+    def text(self) -> str:
+        """The place as a member of a Redis set; `parse_place` is the inverse."""
+        return f"{self.shard} {self.page}"
+
+
+def parse_place(text: bytes) -> Place:
+    """A place from a member of a Redis set."""
+    shard, _, page = text.decode().partition(" ")
+    return Place(int(shard), page)
+
+
+ORDINARY, CRITICAL = "queue", "critical"
+
+
+def queue_name(channel: str, urgency: Urgency) -> str:
+    """The queue of a channel for pages of an urgency. Critical pages have one of their own."""
+    return f"{CRITICAL if urgency == 'critical' else ORDINARY}:{channel}"
+
+
+PARTITIONS = 4
+"""Parts of the channels that workers may send for at the same time. One worker may have all of them."""
+
+
+class Partition(NamedTuple):
+    """The keys of a part of the channels, which one worker at a time sends for.
+
+    The `agenda` is a sorted set: queue of a channel -> when it is looked at next (ms). The hash `begun` holds the
+    places of pages whose sending has begun and not ended: how often, and the queue.
+    """
+
+    number: int
+    lease: str
+    wakeup_pending: str
+    agenda: str
+    begun: str
 
 
 class Keys(NamedTuple):
@@ -131,29 +159,26 @@ class Keys(NamedTuple):
         """Every shard that workers advance: those of patients and the canary's."""
         return [*self.all(), self.canary]
 
-    def failing(self, channel: str) -> str:
-        """Set while a channel has failed lately."""
-        return f"{self.namespace}:failing:{channel}"
+    def partition(self, number: int) -> Partition:
+        """The keys of a part of the channels."""
+        names = ("delivery_lease", "delivery_wakeup", "agenda", "begun")
+        return Partition(number, *(f"{self.namespace}:{name}:{number}" for name in names))
 
-    def channel_lock(self, channel: str, priority: str) -> str:
-        """The lease of the worker that sends on a channel with this priority."""
-        return f"{self.namespace}:channel_lock:{priority}:{channel}"
+    def partition_of(self, channel: str) -> Partition:
+        """The part that a channel belongs to."""
+        return self.partition(crc32(channel.encode()) % PARTITIONS)
 
-    def in_flight(self, priority: str) -> str:
-        """The sends in flight of a priority, by when they began (ms)."""
-        return f"{self.namespace}:in_flight:{priority}"
+    def partitions(self) -> list[Partition]:
+        """Every part of the channels."""
+        return [self.partition(number) for number in range(PARTITIONS)]
 
-    def waiting(self, channel: str, priority: str) -> str:
-        """Pages that found their channel busy, by when they were owed (ms)."""
-        return f"{self.namespace}:waiting:{priority}:{channel}"
+    def queue(self, name: str) -> str:
+        """Sorted set: the places of the pages of a channel, by when each is to be sent (ms); `queue_name` names it."""
+        return f"{self.namespace}:{name}"
 
     def sent(self, channel: str) -> str:
         """The messages a channel was sent lately, by when (ms)."""
         return f"{self.namespace}:sent:{channel}"
-
-    def rate_limited(self, channel: str) -> str:
-        """Pages over the rate limit of a channel, by when they were first delayed (ms)."""
-        return f"{self.namespace}:rate_limited:{channel}"
 
     def tick_claimed(self, what: str) -> str:
         """Set while one worker's ticker looks for due work on behalf of all: `what` is "due" or "exports"."""

@@ -46,18 +46,21 @@ class Measurements(NamedTuple):
     histograms: dict[str, dict[str, Distribution]]
 
 
-def observe(pipe: Pipeline, keys: Keys, histogram: Histogram, seconds: float, label: str = "") -> None:
+def observe(pipe: Pipeline, keys: Keys, histogram: Histogram, seconds: float) -> None:
     """Queue one more value of a histogram."""
+    for field, number in _observation(histogram, seconds, "").items():
+        pipe.hincrby(keys.measurements, field, number)
+
+
+def _observation(histogram: Histogram, seconds: float, label: str) -> dict[str, int]:
     place = bisect_left(histogram.bounds, seconds)
     bound = histogram.bounds[place] if place < len(histogram.bounds) else inf
-    pipe.hincrby(keys.measurements, f"{histogram.name}|{label}|{bound}", 1)
-    pipe.hincrby(keys.measurements, f"{histogram.name}|{label}|{SUM}", int(seconds * 1e6))
+    return {f"{histogram.name}|{label}|{bound}": 1, f"{histogram.name}|{label}|{SUM}": int(seconds * 1e6)}
 
 
-def count_notification(pipe: Pipeline, keys: Keys, channel: str, outcome: str, seconds: float) -> None:
-    """Queue one more attempt to send a message on a channel, and how long it took."""
-    pipe.hincrby(keys.measurements, f"{NOTIFICATIONS}|{channel}|{outcome}", 1)
-    observe(pipe, keys, NOTIFICATION, seconds, channel)
+def of_notification(channel: str, outcome: str, seconds: float) -> dict[str, int]:
+    """What one more attempt to send a message on a channel, and how long it took, adds to the fields."""
+    return {f"{NOTIFICATIONS}|{channel}|{outcome}": 1, **_observation(NOTIFICATION, seconds, channel)}
 
 
 def read(redis: Redis, keys: Keys) -> Measurements:

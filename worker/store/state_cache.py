@@ -24,7 +24,7 @@ MOST = 256
 
 WRITTEN: Sequence[tuple[Callable[[Pipeline, str], object], str]] = (
     *((Pipeline.hlen, key) for key in ("outbox", "states", "episodes", "last_seen")),
-    *((Pipeline.zcard, key) for key in ("due", "urgent", "timers")),
+    (Pipeline.zcard, "timers"),
     *((Pipeline.xlen, key) for key in ("journal",)),
 )
 """The keys that a commit may write, read before it. If one command of a Redis transaction fails, the others still take

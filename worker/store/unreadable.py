@@ -22,6 +22,7 @@ from alerts.step.system_faults import fault
 from alerts.wording.phrase import Phrase
 from worker.clock import milliseconds
 from worker.store.backlog import per_shard
+from worker.store.channel_queues import enqueue
 from worker.store.codec import unpack_export, unpack_owed, unpack_state
 from worker.store.fair_shares import InboxEntry, routed
 from worker.store.inbox import append
@@ -230,9 +231,7 @@ def _put_back(redis: Redis, keys: Keys, shard: Shard, one: Unreadable, now: date
         elif packed is not None and one.kind == "site":
             unpack_state(packed)
         elif packed is not None and one.kind == "page":
-            urgency = unpack_owed(packed).page.urgency
-            pipe.hset(shard.key("outbox"), one.name, packed)
-            pipe.zadd(shard.due(urgency), {one.name: milliseconds(now)})
+            enqueue(pipe, keys, shard, unpack_owed(packed), now)
         elif packed is not None:
             unpack_export(packed)
             pipe.xadd(shard.exports, {"at": one.since, "e": packed})

@@ -15,6 +15,7 @@ from redis.exceptions import ResponseError
 from alerts.step.system_faults import fault
 from alerts.wording.phrase import phrase
 from worker.clock import milliseconds
+from worker.store.channel_queues import enqueue_again
 from worker.store.inbox import append, encoded
 from worker.store.keys import Keys, Shard
 
@@ -25,20 +26,19 @@ TYPES = {
     for kind, names in {
         b"stream": "inbox journal exports refused suspended test",
         b"hash": "states revisions outbox unregistered episodes last_seen unmapped unmapped_examples watchdog feeds"
-        " workers measurements unreadable unreadable_values waiting_bytes"
+        " begun: workers measurements unreadable unreadable_values waiting_bytes"
         " messages_lately messages_total"
         " dead_letters dead_letter_times dead_letter_bytes dead_letters_dropped",
-        b"zset": "timers due urgent seen waiting: sent: rate_limited: in_flight:"
-        " dead_letters_of: dead_letters_dropping",
-        b"string": "page_lease unfinished_attempts export_lease crashes cursor suspect lease wakeup_pending receipts"
-        " tick_claimed: failing: channel_lock: clock schema",
+        b"zset": "timers seen agenda: queue: critical: sent: dead_letters_of: dead_letters_dropping",
+        b"string": "export_lease crashes cursor suspect lease wakeup_pending receipts"
+        " tick_claimed: delivery_lease: delivery_wakeup: clock schema",
     }.items()
     for name in names.split()
 }
 """The type of a key, by the part of its name after namespace and shard. A colon: the name continues."""
 
 HOLDS = {
-    **dict.fromkeys(("crashes", "receipts", "unfinished_attempts"), re.compile(rb"-?\d+")),
+    **dict.fromkeys(("crashes", "receipts"), re.compile(rb"-?\d+")),
     "cursor": re.compile(rb"\(?\d+-\d+"),
 }
 """The format of some texts. Commands fail on another text as on another type."""
@@ -63,6 +63,7 @@ def move_away(redis: Redis, keys: Keys, now: datetime) -> list[Shard]:
     if not moved:
         return []
     log.error("%d key(s) of the store were of another type and were renamed", len(moved))
+    enqueue_again(redis, keys, now)
     faults = [
         fault(
             f"store key {name.removeprefix(f'{keys.namespace}:')}",

@@ -14,9 +14,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from tests.support.stored_ward import KEYS, NOW
 from worker import clock as module
 from worker.clock import JUMP_SECONDS, READ_AGAIN_SECONDS, StoreClock, milliseconds
-from worker.delivery import page_lease
-from worker.delivery.channel_lock import Place
 from worker.runtime.simulated_clock import SimulatedClock
+from worker.store.channel_queues import Trip, make_trips
 from worker.store.shard import Store
 
 
@@ -156,7 +155,9 @@ def test_taking_a_batch_or_a_page_reads_it_in_its_own_trip(store: Store, machine
     machines.is_away = True
     for take in (
         lambda clock: store.take(KEYS.of("P1"), clock),
-        lambda clock: page_lease.acquire(store.redis, KEYS, [Place(1, "e.1")], clock, timedelta(seconds=20)),
+        lambda clock: make_trips(
+            store.redis, KEYS, clock, [(Trip(KEYS, KEYS.partition(0)), b"token")], timedelta(seconds=20), {}
+        ),
     ):
         clock = StoreClock(machines)  # type: ignore[arg-type]
         take(clock)

@@ -3,7 +3,9 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 from math import inf
@@ -15,22 +17,17 @@ from celery.exceptions import Reject, SoftTimeLimitExceeded
 from kombu.utils.json import dumps, loads
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from alerts.pages.page import Page
 from config.settings import Settings
-from config.site import Urgency
-from tests.support.pages import page as build_page
+from tests.support.delivery import fake_provider
+from tests.support.pages import owe, page
 from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, owed, raw, reading, registration, send, waiting
 from worker import tasks
 from worker.app import QUEUES, app, pool_lives
-from worker.clock import milliseconds
-from worker.delivery import channel_lock
+from worker.delivery import process
 from worker.delivery.agreement import mark
-from worker.delivery.channel_lock import Priority
 from worker.delivery.outcome import Attempt, Outcome
-from worker.processing.advance import ShardRun
 from worker.runtime.runtime import Runtime
 from worker.store import inbox
-from worker.store.codec import Owed, pack
 from worker.store.fair_shares import PIECE
 from worker.store.inbox import accept
 from worker.store.shard import Store
@@ -56,6 +53,7 @@ def ingest(*messages: Any, **named: Any) -> None:
 
 ONE, TWO, THREE = crs2()
 SHARD = KEYS.of("P1")
+PARTITION = KEYS.partition_of("phone-1").number
 
 
 @pytest.mark.usefixtures("sent")
@@ -203,11 +201,16 @@ def test_an_internal_error_on_one_reading_loses_no_other(store: Store, monkeypat
     assert waiting(store) == 2
 
 
-def test_advancing_wakes_the_delivery_of_each_page(store: Store, sent: Sent) -> None:
+def test_advancing_wakes_the_delivery_of_each_partition_once(store: Store, sent: Sent) -> None:
     send(store, crs2())
-    tasks.advance(KEYS.of("P1").number)
-    assert ("deliver", (KEYS.of("P1").number, owed(store)[0].page.id)) in sent
-    assert {name for name, _ in sent} == {"deliver"}
+    tasks.advance(SHARD.number)
+    channels = {item.page.channel for item in owed(store)}
+    assert {("deliver", (KEYS.partition_of(channel).number,)) for channel in channels} <= set(sent)
+    assert len(sent) == len(set(sent))
+    sent.clear()
+    send(store, crs2("P2"))
+    tasks.advance(KEYS.of("P2").number)
+    assert sent == [], "until it is answered, nobody wakes a partition again"
 
 
 def test_advancing_wakes_the_site_after_a_fault(store: Store, sent: Sent) -> None:
@@ -227,105 +230,79 @@ def test_advancing_a_shard_that_is_not_done_sends_it_round_again(
 
 
 @pytest.fixture
-def provider(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A provider that takes everything."""
-    monkeypatch.setattr("worker.delivery.deliver.send", lambda *_: Attempt(Outcome.SENT))
+def delivery() -> Iterator[None]:
+    """The delivery of this process, which ends with the test."""
+    tasks._delivery.cache_clear()
+    yield
+    tasks._stop_delivering()
+    tasks._delivery.cache_clear()
 
 
-def page_owed(store: Store) -> str:
-    send(store, crs2())
-    tasks.advance(SHARD.number)
-    return owed(store)[0].page.id
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
 
 
-@pytest.mark.usefixtures("provider")
-def test_a_page_that_was_sent_wakes_nobody_its_receipt_is_found_by_the_tick(store: Store, sent: Sent) -> None:
-    page = page_owed(store)
-    sent.clear()
-    tasks.deliver(SHARD.number, page)
+@pytest.mark.usefixtures("delivery")
+def test_a_page_that_was_sent_wakes_nobody_its_receipt_is_found_by_the_tick(
+    store: Store, sent: Sent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = fake_provider(monkeypatch)
+    owe(store.redis, page())
+    tasks.deliver(PARTITION)
+    until(lambda: not store.redis.hlen(SHARD.key("outbox")))
+    assert provider.ids == ["e7.1"]
     assert sent == []
     assert pending(store, NOW).receipts == (SHARD.number,)
 
 
+@pytest.mark.usefixtures("delivery")
 @pytest.mark.parametrize("outcome", [Outcome.TEMPORARY, Outcome.PERMANENT, Outcome.UNKNOWN])
 def test_a_failure_wakes_the_evaluation_at_once(
     store: Store, sent: Sent, monkeypatch: pytest.MonkeyPatch, outcome: Outcome
 ) -> None:
-    page = page_owed(store)
-    sent.clear()
-    monkeypatch.setattr("worker.delivery.deliver.send", lambda *_: Attempt(outcome))
-    tasks.deliver(SHARD.number, page)
+    fake_provider(monkeypatch).answers["e7.1"] = Attempt(outcome)
+    owe(store.redis, page())
+    tasks.deliver(PARTITION)
+    until(lambda: sent)
     assert sent == [("advance", (SHARD.number,))]
+    assert waiting(store) == 1, "its receipt stands in the inbox by then"
 
 
-@pytest.mark.usefixtures("provider")
-def test_delivering_what_is_no_longer_owed_wakes_nobody(store: Store, sent: Sent) -> None:
-    page = page_owed(store)
-    tasks.deliver(SHARD.number, page)
-    sent.clear()
-    tasks.deliver(SHARD.number, page)
-    assert sent == []
-
-
-def owe(store: Store, page: Page) -> None:
-    store.redis.hset(SHARD.key("outbox"), page.id, pack(Owed(page=page)))
-    store.redis.zadd(SHARD.due(page.urgency), {page.id: milliseconds(NOW)})
-
-
-@pytest.mark.usefixtures("provider")
-@pytest.mark.parametrize(
-    ("task", "urgency", "priority"), [("deliver", "high", "ordinary"), ("deliver_urgent", "critical", "urgent")]
-)
-def test_when_its_time_is_over_a_task_hands_over_to_another(
-    store: Store, sent: Sent, monkeypatch: pytest.MonkeyPatch, task: str, urgency: Urgency, priority: Priority
-) -> None:
-    monkeypatch.setattr("worker.delivery.deliver.TIME_SLICE", timedelta())
-    owe(store, build_page("e1.1", urgency=urgency))
-    owe(store, build_page("e2.1", urgency=urgency))
-    with store.redis.pipeline() as pipe:
-        channel_lock.enqueue(
-            pipe,
-            KEYS,
-            channel_lock.new_lock("phone-1", priority),
-            [(channel_lock.Place(SHARD.number, "e2.1"), build_page("e2.1"))],
-        )
-        pipe.execute()
-    getattr(tasks, task)(SHARD.number, "e1.1")
-    assert (task, (SHARD.number, "e2.1")) in sent
-
-
-def test_critical_pages_are_delivered_by_processes_of_their_own(sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = ShardRun()
-    run.pages = [build_page("e1.1", urgency="critical"), build_page("e2.1")]
-    monkeypatch.setattr(tasks, "advance_shard", lambda *_: run)
-    tasks.advance(SHARD.number)
-    assert sent == [("deliver_urgent", (SHARD.number, "e1.1")), ("deliver", (SHARD.number, "e2.1"))]
-
-
-@pytest.mark.usefixtures("provider")
-@pytest.mark.parametrize(("picture", "tasks_sent"), [(True, ["picture"]), (None, [])])
-def test_a_picture_follows_the_page_as_a_task_of_its_own(
-    store: Store, sent: Sent, monkeypatch: pytest.MonkeyPatch, picture: bool | None, tasks_sent: list[str]
+@pytest.mark.usefixtures("delivery")
+@pytest.mark.parametrize(("picture", "drawn"), [(True, True), (None, False)])
+def test_a_picture_follows_the_page(
+    store: Store, monkeypatch: pytest.MonkeyPatch, picture: bool | None, drawn: bool
 ) -> None:
     channels = SITE.on_call.channels
     phone = channels["phone-1"].model_copy(update={"picture": picture})
     site = SITE._replace(on_call=SITE.on_call.model_copy(update={"channels": {**channels, "phone-1": phone}}))
     run = Runtime(Settings(receiver_url="json://127.0.0.1:9"), site, store, Clock())
     monkeypatch.setattr(tasks, "runtime", lambda: run)
-    owe(store, build_page("e1.1", assessed_at=NOW))
-    tasks.deliver(SHARD.number, "e1.1")
-    assert [name for name, _ in sent] == tasks_sent
-    if picture:
-        assert sent[-1] == ("picture", ("e1.1", "phone-1", mark(phone), NOW.isoformat()))
+    fake_provider(monkeypatch)
+    found: list[tuple[object, ...]] = []
+    monkeypatch.setattr(process, "send_trend", lambda *given: found.append(given))
+    owe(store.redis, page(assessed_at=NOW))
+    tasks.deliver(PARTITION)
+    until(lambda: not store.redis.hlen(SHARD.key("outbox")))
+    over = threading.Event()
+    tasks._delivery().aside(over.set)
+    assert over.wait(10)
+    assert found == ([(run, "e7.1", "phone-1", mark(phone), NOW)] if drawn else [])
 
 
-def test_what_a_picture_task_is_given_names_no_patient(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn: list[tuple[object, ...]] = []
-    run = Runtime(Settings(), SITE, store, Clock())
-    monkeypatch.setattr(tasks, "runtime", lambda: run)
-    monkeypatch.setattr(tasks, "send_trend", lambda *given: drawn.append(given))
-    tasks.picture("e1.1", "phone-1", "5e1f", NOW.isoformat())
-    assert drawn == [(run, "e1.1", "phone-1", "5e1f", NOW)]
+@pytest.mark.usefixtures("delivery", "sent")
+def test_what_fails_beside_the_pages_ends_nothing() -> None:
+    over = threading.Event()
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    tasks._delivery().aside(fail)
+    tasks._delivery().aside(over.set)
+    assert over.wait(10)
 
 
 # -- the application -------------------------------------------------------------------------------
@@ -338,7 +315,7 @@ def test_a_task_is_acknowledged_after_its_work_and_again_offered_when_its_worker
 
 
 def test_the_names_and_queues_producers_rely_on_stand() -> None:
-    names = {"ingest", "advance", "deliver", "deliver_urgent", "picture", "export"}
+    names = {"ingest", "advance", "deliver", "export"}
     assert names <= set(app.tasks)
     assert {queue.name for queue in app.conf.task_queues} == {*names, "celery"}
     for name in names:
@@ -348,17 +325,6 @@ def test_the_names_and_queues_producers_rely_on_stand() -> None:
 def test_each_queue_gets_only_what_is_meant_for_it() -> None:
     queues = [app.amqp.queues[name] for name in (*QUEUES, "celery")]
     assert len({(queue.exchange.name, queue.routing_key) for queue in queues}) == len(QUEUES) + 1
-
-
-@pytest.mark.parametrize("name", ["deliver", "deliver_urgent", "picture"])
-def test_what_waits_for_the_outside_world_ends_before_its_claim_does(name: str) -> None:
-    """An answer in drips never times out by itself."""
-    task = app.tasks[name]
-    assert task.soft_time_limit < task.time_limit < SITE.on_call.delivery.lease.total_seconds()
-
-
-def test_a_picture_is_never_sent_again() -> None:
-    assert not app.tasks["picture"].acks_late
 
 
 def test_nothing_but_json_is_taken_from_the_broker() -> None:

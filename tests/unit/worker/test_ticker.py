@@ -15,13 +15,12 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError
 
 from config.settings import Settings
-from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, owed, send
+from tests.support.delivery import Sender, die_while_sending, fake_provider
+from tests.support.pages import owe, page
+from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, send
 from worker import ticker as module
 from worker.app import app
 from worker.clock import milliseconds
-from worker.delivery.channel import MessageContext
-from worker.delivery.deliver import deliver
-from worker.delivery.outcome import Attempt, Outcome
 from worker.monitoring import beats
 from worker.monitoring.stalled_consumer import EVERY_SECONDS as LISTENS_EVERY
 from worker.monitoring.stalled_consumer import STALLED_AFTER_SECONDS, ConsumerWatch
@@ -29,12 +28,11 @@ from worker.processing.advance import advance
 from worker.runtime.queues import QUEUES
 from worker.runtime.runtime import Runtime
 from worker.store import backlog, schema
-from worker.store.backlog import PAGES_READ
 from worker.store.shard import Store
 from worker.ticker import EVERY_SECONDS, RECEIPT_SECONDS, Pending, pending, tick
 
 SHARD = KEYS.of("P1")
-NOTHING = Pending([], [], [])
+NOTHING = Pending([], [])
 
 
 def test_where_nothing_waits_nothing_is_found(store: Store) -> None:
@@ -43,7 +41,7 @@ def test_where_nothing_waits_nothing_is_found(store: Store) -> None:
 
 def test_a_message_in_the_inbox_is_found_though_its_wake_up_was_lost(store: Store) -> None:
     send(store, crs2())
-    assert pending(store, NOW) == Pending([SHARD.number], [], [])
+    assert pending(store, NOW) == Pending([SHARD.number], [])
 
 
 def test_messages_of_several_shards_are_found(store: Store) -> None:
@@ -57,34 +55,32 @@ def test_a_shard_somebody_advances_now_is_left_alone(store: Store) -> None:
     assert pending(store, NOW) == NOTHING
 
 
-def only_page(store: Store) -> str:
-    """The id of the CRS page, which is the only one due."""
-    send(store, crs2())
-    advance(store, SHARD, Clock(), SITE)
-    [page] = [item.page.id for item in owed(store)]
-    store.redis.delete(SHARD.key("due"))
-    store.redis.zadd(SHARD.key("due"), {page: milliseconds(NOW)})
-    return page
+PARTITION = KEYS.partition_of("phone-1").number
 
 
-def test_a_page_that_is_due_is_found_until_somebody_sends_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = only_page(store)
-    assert pending(store, NOW) == Pending([], [(SHARD.number, page)], [])
-    found: list[Pending] = []
-
-    def look(*_: object) -> Attempt:
-        found.append(pending(store, NOW))
-        return Attempt(Outcome.SENT)
-
-    monkeypatch.setattr("worker.delivery.deliver.send", look)
-    deliver(store, SHARD, page, Clock(), SITE, MessageContext())
+def test_a_page_that_is_due_is_found_until_somebody_sends_it(
+    redis: Redis, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owe(redis, page())
+    assert pending(store, NOW) == Pending([], [PARTITION])
+    provider, found = fake_provider(monkeypatch), list[Pending]()
+    provider.meanwhile["e7.1"] = lambda: found.append(pending(store, NOW))
+    Sender(store).deliver()
     assert found == [NOTHING]
 
 
 def test_a_page_to_be_tried_later_is_found_later(redis: Redis, store: Store) -> None:
-    redis.zadd(SHARD.key("due"), {"e.1": milliseconds(NOW + timedelta(seconds=2))})
+    redis.zadd(KEYS.partition(1).agenda, {"queue:x": milliseconds(NOW + timedelta(seconds=2))})
     assert pending(store, NOW + timedelta(seconds=1)) == NOTHING
-    assert pending(store, NOW + timedelta(seconds=2)).pages == [(SHARD.number, "e.1")]
+    assert pending(store, NOW + timedelta(seconds=2)).partitions == [1]
+
+
+def test_what_a_dead_sender_had_begun_is_found_at_once(redis: Redis, store: Store) -> None:
+    owe(redis, page())
+    lease = die_while_sending(store, Clock())
+    assert pending(store, NOW) == NOTHING
+    lease.release(redis)
+    assert pending(store, NOW).partitions == [PARTITION]
 
 
 @pytest.mark.parametrize(("wait", "found"), [(599, []), (600, [SHARD.number])])
@@ -92,17 +88,6 @@ def test_a_ladder_is_found_from_its_moment_on(store: Store, wait: int, found: li
     send(store, crs2())
     advance(store, SHARD, Clock(), SITE)
     assert pending(store, NOW + timedelta(seconds=wait)).shards == found
-
-
-def test_critical_pages_are_found_apart(redis: Redis, store: Store) -> None:
-    redis.zadd(SHARD.due("critical"), {"e.1": milliseconds(NOW)})
-    redis.zadd(SHARD.due("high"), {"e.2": milliseconds(NOW)})
-    assert pending(store, NOW) == Pending([], [(SHARD.number, "e.2")], [(SHARD.number, "e.1")])
-
-
-def test_a_flood_of_pages_is_taken_in_portions(redis: Redis, store: Store) -> None:
-    redis.zadd(SHARD.key("due"), {f"e.{number}": milliseconds(NOW) for number in range(PAGES_READ + 50)})
-    assert len(pending(store, NOW).pages) == PAGES_READ
 
 
 def test_it_takes_one_round_trip_however_many_shards_there_are(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,29 +121,20 @@ def sent(store: Store, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyP
     return found
 
 
-def test_it_wakes_what_waits(store: Store, sent: Sent) -> None:
-    page = only_page(store)
+def test_it_wakes_what_waits(redis: Redis, store: Store, sent: Sent) -> None:
+    owe(redis, page())
     send(store, crs2("P2"))
     tick(app)
-    assert sent == [("advance", (KEYS.of("P2").number,)), ("deliver", (SHARD.number, page))]
+    assert sent == [("advance", (KEYS.of("P2").number,)), ("deliver", (PARTITION,))]
 
 
 def test_of_many_workers_one_wakes_what_is_due_in_a_second(redis: Redis, sent: Sent) -> None:
-    """After an outage each page would be in the queues as often as there are workers, each second anew."""
-    redis.zadd(SHARD.due("critical"), {"e.1": milliseconds(NOW)})
-    redis.zadd(SHARD.due("high"), {"e.2": milliseconds(NOW)})
+    """After an outage each partition would be in the queues as often as there are workers, each second anew."""
+    owe(redis, page(), page("e8.1", urgency="critical"))
     tick(app)
-    once = list(sent)
     tick(app)
-    assert sent == once
-    assert len(once) == 3
+    assert sent == [("deliver", (PARTITION,))]
     assert 0 < redis.pttl(KEYS.tick_claimed("due")) < 1000 * EVERY_SECONDS, "the next second somebody wakes it again"
-
-
-def test_a_critical_page_that_is_still_due_is_offered_to_every_deliverer(store: Store, sent: Sent) -> None:
-    store.redis.zadd(SHARD.due("critical"), {"e.1": milliseconds(NOW)})
-    tick(app)
-    assert sent == [("deliver_urgent", (SHARD.number, "e.1")), ("deliver", (SHARD.number, "e.1"))]
 
 
 def test_it_says_that_this_worker_lives(store: Store, sent: Sent) -> None:
@@ -169,17 +145,16 @@ def test_it_says_that_this_worker_lives(store: Store, sent: Sent) -> None:
     assert sent == []
 
 
-@pytest.mark.parametrize("stuck", ["advance", "deliver", "deliver_urgent"])
+@pytest.mark.parametrize("stuck", ["advance", "deliver"])
 def test_a_queue_nobody_takes_from_is_not_filled(
     store: Store, sent: Sent, monkeypatch: pytest.MonkeyPatch, stuck: str
 ) -> None:
     """As when the deliverers are down for a weekend: each tick would add to the broker's memory."""
-    only_page(store)
+    owe(store.redis, page())
     send(store, crs2("P2"))
-    store.redis.zadd(SHARD.due("critical"), {"e.1": milliseconds(NOW)})
     monkeypatch.setattr(module, "_is_consumed", lambda _, queue: queue != stuck)
     tick(app)
-    assert {name for name, _ in sent} == {"advance", "deliver", "deliver_urgent"} - {stuck}
+    assert {name for name, _ in sent} == {"advance", "deliver"} - {stuck}
 
 
 def test_a_busy_queue_gets_no_wake_up_that_stands_in_it_already(
@@ -285,7 +260,7 @@ def test_a_worker_that_fails_without_the_claim_leaves_it_to_the_one_that_has_it(
 def test_receipts_alone_wait_until_it_is_their_shards_run(store: Store, sent: Sent, clock: Clock) -> None:
     send(store, crs2())
     store.redis.set(SHARD.receipts, 3)
-    assert pending(store, NOW) == Pending([], [], [], (SHARD.number,))
+    assert pending(store, NOW) == Pending([], [], (SHARD.number,))
     woken = []
     for _ in range(2 * RECEIPT_SECONDS):
         tick(app)

@@ -1,425 +1,458 @@
-"""The life of an owed page: sent, tried again, reported, cancelled, and never sent by two at once."""
+"""The guarantees of delivery, each with a test that names it: sent once, begun first, repeated under the same id."""
 
-from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timedelta
+import logging
+import time
+from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from redis import Redis
+from redis.exceptions import ConnectionError
 
-from alerts.message_json import read_message
-from alerts.messages import Receipt
-from alerts.pages.page import Page
 from alerts.state import Effects
 from alerts.wording.phrase import Phrase, phrase
-from config.site import Channel
-from tests.support.pages import page as build_page
+from config.site import Limit, Site
+from tests.support.delivery import FakeProvider, Sender, begun, die_while_sending, fake_provider, owed_ids, receipts
+from tests.support.pages import owe, page
 from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, owed, send
 from tests.support.wording import english
-from worker.clock import milliseconds
-from worker.delivery import deliver as module
-from worker.delivery import page_lease
-from worker.delivery.channel import MessageContext, address
-from worker.delivery.deliver import deliver
 from worker.delivery.outcome import Attempt, Outcome
 from worker.processing.advance import advance
-from worker.store.codec import Owed, pack
+from worker.store import backlog, channel_queues, schema
+from worker.store.channel_queues import BUNDLE_LIMIT, count_rate_limited
+from worker.store.codec import Owed, unpack_owed
 from worker.store.commit import Commit, write
 from worker.store.shard import Batch, Store
 
-SHARD = KEYS.of("P1")
 POLICY = SITE.on_call.delivery
 FAILED = Attempt(Outcome.TEMPORARY, phrase("the provider answered {n}", n=503))
 REFUSED = Attempt(Outcome.PERMANENT, phrase("the provider answered {n}", n=404))
-SENT = Attempt(Outcome.SENT)
 UNKNOWN = Attempt(Outcome.UNKNOWN, Phrase("the provider did not answer in time"))
-CONTEXT = MessageContext("json://127.0.0.1:9")
-
-
-class Provider:
-    """Answers as the test says, and records what it was asked."""
-
-    def __init__(self) -> None:
-        self.answers = SENT
-        self.asked: list[str] = []
-        self.urls: list[str] = []
-        self.meanwhile: Callable[[], object] = lambda: None
-
-    def send(self, channel: Channel, pages: Sequence[Page], context: MessageContext) -> Attempt:
-        self.asked.append(" ".join(page.id for page in pages))
-        self.urls.append(address(channel, pages[0].id, context.receiver))
-        self.meanwhile()
-        return self.answers
+PARTITION = KEYS.partition_of("phone-1")
 
 
 @pytest.fixture
-def provider(monkeypatch: pytest.MonkeyPatch) -> Provider:
-    standing = Provider()
-    monkeypatch.setattr(module, "send", standing.send)
-    return standing
+def provider(monkeypatch: pytest.MonkeyPatch) -> FakeProvider:
+    return fake_provider(monkeypatch)
 
 
 @pytest.fixture
-def page(store: Store) -> str:
-    """The id of the one page that is owed."""
-    send(store, crs2())
-    advance(store, SHARD, Clock(), SITE)
-    [page] = owed(store)
-    store.redis.delete(SHARD.key("outbox"), SHARD.key("due"))
-    store.redis.hset(SHARD.key("outbox"), page.page.id, pack(page))
-    store.redis.zadd(SHARD.key("due"), {page.page.id: milliseconds(NOW)})
-    return page.page.id
+def sender(store: Store) -> Sender:
+    return Sender(store)
 
 
-def attempt(store: Store, page: str, at: datetime = NOW) -> Outcome | None:
-    return deliver(store, SHARD, page, Clock(at), SITE, CONTEXT).outcome
+def outcomes(store: Store) -> list[tuple[str, str]]:
+    return sorted((receipt.page, receipt.outcome) for receipt in receipts(store))
 
 
-def due(store: Store, page: str) -> timedelta | None:
-    """How long after NOW a page is tried next."""
-    score = store.redis.zscore(SHARD.key("due"), page)
-    return None if score is None else timedelta(milliseconds=score - milliseconds(NOW))
+def cancel(store: Store, page_id: str, patient: str = "P1") -> None:
+    pipe = store.redis.pipeline()
+    changes = Commit(effects=Effects(cancelled=[page_id]))
+    write(store, pipe, Batch(KEYS.of(patient), "", [], []), changes, NOW)
+    pipe.execute()
 
 
-def receipts(store: Store) -> list[Receipt]:
-    found = [read_message(fields[b"m"]) for _, fields in store.stream(SHARD.inbox)]
-    return [item for item in found if isinstance(item, Receipt)]
-
-
-def retries(store: Store, page: str) -> Iterator[timedelta]:
-    """Try a page whenever it is due; yield the waits."""
-    at = NOW
-    while True:
-        assert attempt(store, page, at) is not None
-        following = due(store, page)
-        assert following is not None
-        yield NOW + following - at
-        at = NOW + following
+def left(store: Store, page_id: str = "e7.1", patient: str = "P1") -> Owed:
+    packed = store.redis.hget(KEYS.of(patient).key("outbox"), page_id)
+    assert packed is not None
+    return unpack_owed(packed)
 
 
 # -- sent ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("provider")
-def test_a_page_that_was_sent_is_no_longer_owed_and_leaves_a_receipt(store: Store, page: str) -> None:
-    assert attempt(store, page) is Outcome.SENT
+def test_a_page_that_was_sent_is_no_longer_owed_and_its_episode_hears_of_it(
+    store: Store, sender: Sender, provider: FakeProvider
+) -> None:
+    send(store, crs2())
+    advance(store, KEYS.of("P1"), Clock(), SITE)
+    [item] = owed(store)
+    sender.deliver()
+    assert provider.ids.count(item.page.id) == 1
     assert owed(store) == []
-    assert due(store, page) is None
-    [receipt] = receipts(store)
-    assert (receipt.page, receipt.channel, receipt.outcome) == (page, "phone-1", "sent")
-    assert (receipt.patient, receipt.effective) == ("P1", NOW)
-    assert not store.redis.exists(SHARD.page_lease(page))
-
-
-def test_the_page_goes_to_its_persons_channel_with_its_id(store: Store, provider: Provider, page: str) -> None:
-    attempt(store, page)
-    [url] = provider.urls
-    assert url.startswith(f"{CONTEXT.receiver}/phone-1?+X-Page-Id={page}&")
-    assert provider.asked == [page]
-
-
-@pytest.mark.usefixtures("provider")
-def test_a_receipt_settles_the_page_on_its_episode(store: Store, page: str) -> None:
-    attempt(store, page)
-    advance(store, SHARD, Clock(), SITE)
+    advance(store, KEYS.of("P1"), Clock(), SITE)
     state = store.state("P1")
     assert state is not None
     assert state.episodes["crs"].pending == ()
+    sender.deliver()
+    assert provider.ids.count(item.page.id) == 1
 
 
-@pytest.mark.parametrize("again", [0, 30])
-def test_a_page_that_was_sent_is_not_sent_again(store: Store, provider: Provider, page: str, again: int) -> None:
-    attempt(store, page)
-    assert attempt(store, page, NOW + timedelta(seconds=again)) is None
-    assert len(provider.asked) == 1
-
-
-def test_a_page_nobody_knows_is_not_sent(store: Store, provider: Provider) -> None:
-    assert attempt(store, "nobody.1") is None
-    assert provider.asked == []
-    assert store.redis.keys() == []
-
-
-# -- tried again -----------------------------------------------------------------------------------
-
-
-def test_a_failed_page_is_tried_again_after_longer_and_longer_waits(
-    store: Store, provider: Provider, page: str
+def test_a_page_stands_as_begun_before_its_send_and_is_gone_after_it(
+    redis: Redis, sender: Sender, provider: FakeProvider
 ) -> None:
-    provider.answers = FAILED
-    waits = [wait for _, wait in zip(range(7), retries(store, page), strict=False)]
-    assert waits == [timedelta(seconds=seconds) for seconds in (2, 5, 15, 30, 60, 60, 60)]
+    owe(redis, page())
+    seen: list[dict[str, bytes]] = []
+    provider.meanwhile["e7.1"] = lambda: seen.append(begun(redis))
+    sender.deliver()
+    assert seen == [{"e7.1": b"1 queue:phone-1"}]
+    assert begun(redis) == {}
+    assert not redis.exists(PARTITION.lease, PARTITION.agenda)
 
 
-@pytest.mark.parametrize("outcome", [Outcome.TEMPORARY, Outcome.UNKNOWN])
-def test_a_page_that_may_not_have_arrived_stays_owed_with_the_same_id(
-    store: Store, provider: Provider, page: str, outcome: Outcome
+def trips_of(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> int:
+    made: list[int] = []
+    original = channel_queues.make_trips
+    monkeypatch.setattr(channel_queues, "make_trips", lambda *given: made.append(1) or original(*given))
+    act()
+    monkeypatch.setattr(channel_queues, "make_trips", original)
+    return len(made)
+
+
+def test_a_page_alone_costs_two_round_trips_and_in_a_row_on_several_channels_less_than_one(
+    redis: Redis, sender: Sender, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    provider.answers = Attempt(outcome, Phrase("the provider did not answer in time"))
-    assert attempt(store, page) is outcome
-    provider.answers = SENT
-    assert attempt(store, page, NOW + timedelta(seconds=2)) is Outcome.SENT
-    assert provider.asked == [page, page]
-    assert [receipt.outcome for receipt in receipts(store)][1:] == ["sent"]
+    # Each sends as long as the slowest, as phones do; nobody looks again meanwhile.
+    monkeypatch.setattr(sender, "_gather", lambda _: _gather_all(sender))
+    schema.record_version(redis, KEYS)
+    owe(redis, page())
+    sender.wake(PARTITION.number)
+    assert trips_of(monkeypatch, sender.until_idle) == 2
+    rows = [page(f"e{number}.{channel}", channel=f"phone-{channel}") for number in range(9) for channel in (1, 2, 3)]
+    owe(redis, *rows)
+    assert trips_of(monkeypatch, sender.deliver) < len(rows)
+    assert len(provider.ids) == 1 + len(rows)
 
 
-def test_a_page_is_not_tried_before_it_is_due(store: Store, provider: Provider, page: str) -> None:
-    provider.answers = FAILED
-    attempt(store, page)
-    assert attempt(store, page, NOW + timedelta(seconds=1, milliseconds=999)) is None
-    assert len(provider.asked) == 1
-    assert not store.redis.exists(SHARD.page_lease(page)), "a failed acquire must not delay the next attempt"
+def _gather_all(sender: Sender) -> None:
+    for _ in range(max(1, sum(len(run.busy) for run in sender._runs.values()))):
+        sender._take(sender._events.get(timeout=10))
 
 
-@pytest.mark.parametrize(("answer", "reported"), [(FAILED, "failed"), (UNKNOWN, "unknown")])
-def test_the_first_failure_is_reported_at_once_and_the_others_are_no_news(
-    store: Store, provider: Provider, page: str, answer: Attempt, reported: str
+def test_critical_pages_have_a_queue_of_their_own_and_wait_for_no_lesser_one(
+    redis: Redis, sender: Sender, provider: FakeProvider
 ) -> None:
-    provider.answers = answer
-    for _, _wait in zip(range(5), retries(store, page), strict=False):
-        assert [(receipt.outcome, english(receipt.detail)) for receipt in receipts(store)] == [
-            (reported, english(answer.detail))
-        ]
-    assert [item.reported for item in owed(store)] == [reported]
+    owe(redis, page("low.1"), page("low.2"), page("critical.1", urgency="critical"))
+    provider.meanwhile["low.1"] = lambda: _until(lambda: "critical.1" in provider.ids)
+    sender.deliver()
+    assert sorted(provider.ids[:2]) == ["critical.1", "low.1"]
+    assert provider.ids[2:] == ["low.2"]
 
 
-def test_what_was_reported_is_not_reported_again_when_the_kind_of_failure_changes(
-    store: Store, provider: Provider, page: str
+def _until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def test_a_channel_that_hangs_holds_its_own_thread_only(redis: Redis, sender: Sender, provider: FakeProvider) -> None:
+    owe(redis, page("hangs.1"), page("behind.1"), *(page(f"e{n}.1", channel="phone-2") for n in range(5)))
+    provider.meanwhile["hangs.1"] = lambda: _until(lambda: "e4.1" in provider.ids)
+    sender.deliver()
+    assert provider.ids.index("behind.1") == len(provider.ids) - 1
+
+
+def test_a_page_that_becomes_owed_while_a_channel_hangs_does_not_wait_for_it(
+    redis: Redis, sender: Sender, provider: FakeProvider
 ) -> None:
-    provider.answers = FAILED
-    attempt(store, page)
-    provider.answers = UNKNOWN
-    attempt(store, page, NOW + timedelta(seconds=2))
-    assert [receipt.outcome for receipt in receipts(store)] == ["failed"]
+    """Nobody wakes us: the partition has an owner, which looks by itself."""
+    owe(redis, page("hangs.1"))
+
+    def meanwhile() -> None:
+        owe(redis, page("later.1", urgency="critical"))
+        _until(lambda: "later.1" in provider.ids)
+
+    provider.meanwhile["hangs.1"] = meanwhile
+    sender.deliver()
+    assert provider.ids == ["hangs.1", "later.1"]
 
 
-def test_the_evaluation_knows_of_the_first_failure(store: Store, provider: Provider, page: str) -> None:
-    provider.answers = FAILED
-    attempt(store, page)
-    advance(store, SHARD, Clock(), SITE)
-    state = store.state("P1")
-    assert state is not None
-    [outcome] = [item.state for item in state.episodes["crs"].deliveries if item.page == page]
-    assert outcome == "failed"
+# -- failed ----------------------------------------------------------------------------------------
 
 
-# -- undeliverable ---------------------------------------------------------------------------------
-
-
-def test_a_page_refused_for_good_is_reported_once_and_still_tried(store: Store, provider: Provider, page: str) -> None:
-    provider.answers = REFUSED
-    waits = [wait for _, wait in zip(range(4), retries(store, page), strict=False)]
-    assert waits == [POLICY.retry_backoff[-1]] * 4
-    [receipt] = receipts(store)
-    assert (receipt.outcome, english(receipt.detail)) == ("undeliverable", "the provider answered 404")
-
-
-def test_a_page_that_fails_for_long_is_reported_once(store: Store, provider: Provider, page: str) -> None:
-    provider.answers = FAILED
-    last = NOW + POLICY.undeliverable_after
-    for _, wait in zip(range(30), retries(store, page), strict=False):
-        outcomes = [receipt.outcome for receipt in receipts(store)]
-        following = due(store, page)
-        assert following is not None
-        tried_at = NOW + following - wait
-        assert outcomes == ["failed", *(["undeliverable"] if tried_at >= last else [])]
-
-
-def test_a_page_reported_undeliverable_may_still_be_sent_and_says_so(
-    store: Store, provider: Provider, page: str
+def test_a_failure_is_recorded_reported_once_and_tried_again_under_the_same_id(
+    redis: Redis, store: Store, sender: Sender, provider: FakeProvider
 ) -> None:
-    provider.answers = REFUSED
-    attempt(store, page)
-    provider.answers = SENT
-    assert attempt(store, page, NOW + timedelta(minutes=1)) is Outcome.SENT
-    assert [receipt.outcome for receipt in receipts(store)] == ["undeliverable", "sent"]
-    assert len({receipt.id for receipt in receipts(store)}) == 2
+    owe(redis, page())
+    provider.answers["e7.1"] = FAILED
+    for number, wait in enumerate(POLICY.retry_backoff[:3], 1):
+        sender.deliver()
+        assert left(store).attempts == number
+        sender.deliver()
+        assert len(provider.ids) == number, "not before it is due"
+        sender.clock.at += wait
+    del provider.answers["e7.1"]
+    sender.deliver()
+    assert provider.ids == ["e7.1"] * 4
+    assert outcomes(store) == [("e7.1", "failed"), ("e7.1", "sent")]
+    sender.all_woken.wait(10)
+    assert sender.woken == [KEYS.of("P1").number], "the evaluation hears of the first failure at once"
 
 
-def test_an_undeliverable_page_sends_the_ladder_to_the_next_step_at_once(
-    store: Store, provider: Provider, page: str
+def test_an_undeliverable_page_is_reported_once_and_still_tried(
+    redis: Redis, store: Store, sender: Sender, provider: FakeProvider
 ) -> None:
-    provider.answers = REFUSED
-    attempt(store, page)
-    before = {item.page.id for item in owed(store)}
-    run = advance(store, SHARD, Clock(), SITE)
-    assert len({item.page.id for item in owed(store)} - before) == 1
-    assert [shard.number for shard in run.wake] == [KEYS.of("~site").number]
+    owe(redis, page())
+    provider.answers["e7.1"] = REFUSED
+    for _ in range(3):
+        sender.deliver()
+        sender.clock.at += POLICY.retry_backoff[-1]
+    assert len(provider.ids) == 3
+    assert outcomes(store) == [("e7.1", "undeliverable")]
 
 
 def test_a_channel_that_is_no_longer_configured_is_reported_not_lost(
-    store: Store, provider: Provider, page: str
+    redis: Redis, store: Store, provider: FakeProvider
 ) -> None:
-    channels = {name: channel for name, channel in SITE.on_call.channels.items() if name != "phone-1"}
-    without = SITE._replace(on_call=SITE.on_call.model_copy(update={"channels": channels}))
-    assert deliver(store, SHARD, page, Clock(), without, CONTEXT).outcome is Outcome.PERMANENT
-    assert [english(receipt.detail) for receipt in receipts(store)] == ["the channel is no longer configured"]
-    assert provider.asked == []
+    owe(redis, page(channel="pigeon"))
+    Sender(store).deliver()
+    [receipt] = receipts(store)
+    assert (receipt.outcome, english(receipt.detail)) == ("undeliverable", "the channel is no longer configured")
+    assert owed_ids(redis) == {"e7.1"}
+    assert provider.ids == []
+
+
+def test_what_is_logged_names_no_patient(
+    redis: Redis, sender: Sender, provider: FakeProvider, caplog: pytest.LogCaptureFixture
+) -> None:
+    owe(redis, page())
+    provider.answers["e7.1"] = FAILED
+    with caplog.at_level(logging.INFO):
+        sender.deliver()
+    assert "page e7.1 on phone-1: temporary" in caplog.text
+    assert not any(word in caplog.text for word in ("P1", "HAEM", "38.9"))
 
 
 # -- cancelled -------------------------------------------------------------------------------------
 
 
-def cancel(redis: Redis, page: str) -> None:
-    """What the commit of an acknowledgement does."""
-    store = Store(redis, KEYS, batch=1, lease_seconds=5, journal_length=0)
-    pipe = redis.pipeline()
-    write(store, pipe, Batch(SHARD, "", [], []), Commit(effects=Effects(cancelled=[page])), NOW)
-    pipe.execute()
+def test_a_cancelled_page_is_not_sent(redis: Redis, store: Store, sender: Sender, provider: FakeProvider) -> None:
+    owe(redis, page("e1.1"), page("e2.1"), page("e3.1"))
+    provider.meanwhile["e1.1"] = lambda: cancel(store, "e2.1")
+    sender.deliver()
+    assert provider.ids == ["e1.1", "e3.1"]
+    assert not redis.exists(KEYS.queue("queue:phone-1"), PARTITION.begun)
 
 
-def test_a_cancelled_page_is_not_sent(store: Store, provider: Provider, page: str) -> None:
-    cancel(store.redis, page)
-    assert attempt(store, page) is None
-    assert provider.asked == []
-
-
-@pytest.mark.parametrize("answer", [FAILED, REFUSED, SENT], ids=["failed", "refused", "sent"])
-def test_a_page_cancelled_while_it_is_sent_stays_cancelled(
-    store: Store, provider: Provider, page: str, answer: Attempt
+@pytest.mark.parametrize(("answer", "receipts"), [(FAILED, []), (Attempt(Outcome.SENT), [("e7.1", "sent")])])
+def test_a_page_cancelled_while_it_is_sent_is_not_brought_back(
+    redis: Redis, store: Store, sender: Sender, provider: FakeProvider, answer: Attempt, receipts: list[object]
 ) -> None:
-    provider.answers = answer
-    provider.meanwhile = lambda: cancel(store.redis, page)
-    attempt(store, page)
-    assert owed(store) == []
-    assert due(store, page) is None
-    assert attempt(store, page, NOW + timedelta(hours=1)) is None
-    assert len(provider.asked) == 1
+    owe(redis, page())
+    provider.answers["e7.1"] = answer
+    provider.meanwhile["e7.1"] = lambda: cancel(store, "e7.1")
+    sender.deliver()
+    assert owed_ids(redis) == set()
+    assert not redis.exists(KEYS.queue("queue:phone-1"), PARTITION.agenda, PARTITION.begun)
+    assert outcomes(store) == receipts
 
 
-def test_a_page_cancelled_while_it_is_claimed_stays_cancelled(
-    store: Store, provider: Provider, page: str, monkeypatch: pytest.MonkeyPatch
+# -- dead and late senders -------------------------------------------------------------------------
+
+
+def test_the_page_of_a_sender_that_died_is_sent_again_under_its_id_once_its_lease_is_gone(
+    redis: Redis, store: Store, sender: Sender, provider: FakeProvider
 ) -> None:
-    def cancelled_here(packed: bytes) -> Owed:
-        cancel(store.redis, page)
-        return unpack(packed)
-
-    unpack = page_lease.unpack_owed
-    monkeypatch.setattr(page_lease, "unpack_owed", cancelled_here)
-    assert attempt(store, page) is None
-    assert owed(store) == []
-    assert provider.asked == []
-    assert not store.redis.exists(SHARD.page_lease(page))
-
-
-# -- one deliverer at a time -----------------------------------------------------------------------
+    owe(redis, page())
+    lease = die_while_sending(store, sender.clock)
+    sender.deliver()
+    assert provider.ids == [], "another has the lease"
+    assert 0 < redis.pttl(PARTITION.lease) <= POLICY.lease / timedelta(milliseconds=1)
+    lease.release(redis)
+    sender.deliver()
+    assert provider.ids == ["e7.1"]
+    assert begun(redis) == {}
 
 
-def test_while_one_worker_sends_no_other_does(store: Store, provider: Provider, page: str) -> None:
-    others: list[Outcome | None] = []
-    provider.meanwhile = lambda: others.append(attempt(store, page))
-    assert attempt(store, page) is Outcome.SENT
-    assert others == [None]
-    assert len(provider.asked) == 1
-
-
-class Killed(BaseException):
-    """Stands for SIGKILL: nothing of ours handles it."""
-
-
-def dies(store: Store, provider: Provider, page: str, at: datetime = NOW) -> None:
-    """A deliverer is killed while it sends."""
-
-    def die() -> None:
-        raise Killed
-
-    provider.meanwhile = die
-    with pytest.raises(Killed):
-        attempt(store, page, at)
-    provider.meanwhile = lambda: None
-
-
-def test_the_page_of_a_deliverer_that_died_is_due_again_when_its_claim_has_run_out(
-    store: Store, provider: Provider, page: str
+def test_a_page_over_which_senders_die_is_reported_as_unknown_before_it_is_tried_again(
+    redis: Redis, store: Store, sender: Sender, provider: FakeProvider
 ) -> None:
-    dies(store, provider, page)
-    assert due(store, page) == POLICY.lease
-    assert 0 < store.redis.pttl(SHARD.page_lease(page)) <= POLICY.lease / timedelta(milliseconds=1)
-    store.redis.delete(SHARD.page_lease(page), KEYS.channel_lock("phone-1", "ordinary"))  # they run out
-    assert attempt(store, page, NOW + POLICY.lease - timedelta(seconds=1)) is None
-    assert attempt(store, page, NOW + POLICY.lease) is Outcome.SENT
-    assert provider.asked == [page, page]
+    owe(redis, page())
+    reported: list[list[tuple[str, str]]] = []
+    provider.answers["e7.1"] = FAILED
+    provider.meanwhile["e7.1"] = lambda: reported.append(outcomes(store))
+    for _ in range(2):
+        die_while_sending(store, sender.clock).release(redis)
+    sender.deliver()
+    assert reported == [[("e7.1", "unknown")]]
+    assert outcomes(store) == [("e7.1", "unknown")], "a failure is no news after that"
+    assert left(store).attempts == 3
 
 
-def test_an_attempt_that_died_counts(store: Store, provider: Provider, page: str) -> None:
-    dies(store, provider, page)
-    assert store.redis.get(SHARD.unfinished_attempts(page)) == b"1"
-    store.redis.delete(SHARD.page_lease(page), KEYS.channel_lock("phone-1", "ordinary"))
-    provider.answers = FAILED
-    attempt(store, page, NOW + POLICY.lease)
-    assert [item.attempts for item in owed(store)] == [2]
-    assert not store.redis.exists(SHARD.unfinished_attempts(page))
+def test_one_death_is_no_news(redis: Redis, store: Store, sender: Sender, provider: FakeProvider) -> None:
+    owe(redis, page())
+    die_while_sending(store, sender.clock).release(redis)
+    provider.answers["e7.1"] = FAILED
+    sender.deliver()
+    assert outcomes(store) == [("e7.1", "failed")]
+    assert left(store).attempts == 2
 
 
-def run_out(store: Store, page: str) -> None:
-    """The page lease and the channel lock of a dead worker."""
-    store.redis.delete(SHARD.page_lease(page), KEYS.channel_lock("phone-1", "ordinary"))
-
-
-def test_a_worker_that_was_restarted_is_no_news(store: Store, provider: Provider, page: str) -> None:
-    dies(store, provider, page)
-    run_out(store, page)
-    attempt(store, page, NOW + POLICY.lease)
-    assert [receipt.outcome for receipt in receipts(store)] == ["sent"]
-
-
-def test_a_page_over_which_workers_die_is_reported_as_unknown(store: Store, provider: Provider, page: str) -> None:
-    """Nobody else would ever say that it is not sent."""
-    dies(store, provider, page)
-    run_out(store, page)
-    dies(store, provider, page, NOW + POLICY.lease)
-    run_out(store, page)
-    provider.answers = FAILED
-    attempt(store, page, NOW + 2 * POLICY.lease)
-    assert [(receipt.outcome, english(receipt.detail)) for receipt in receipts(store)] == [
-        ("unknown", english(module.CRASHED.detail))
-    ]
-    assert store.redis.exists(KEYS.failing("phone-1"))
-
-
-def test_a_claim_that_ran_out_does_not_free_the_claim_of_the_next(store: Store, provider: Provider, page: str) -> None:
-    """A send that outlasts its lease: the page is then another worker's, with the same id."""
-
-    def take_over() -> None:
-        store.redis.set(SHARD.page_lease(page), "another worker")
-
-    provider.answers = FAILED
-    provider.meanwhile = take_over
-    attempt(store, page)
-    assert store.redis.get(SHARD.page_lease(page)) == b"another worker"
-
-
-def test_a_failure_that_comes_late_does_not_bring_back_a_page_that_another_sent(
-    store: Store, provider: Provider, page: str
+def test_who_lost_the_lease_records_no_failure_and_may_still_record_what_was_sent(
+    redis: Redis, store: Store, sender: Sender, provider: FakeProvider
 ) -> None:
-    def another_sends() -> None:
-        provider.meanwhile = lambda: None
-        provider.answers = SENT
-        store.redis.delete(SHARD.page_lease(page), KEYS.channel_lock("phone-1", "ordinary"))
-        assert attempt(store, page, NOW + POLICY.lease) is Outcome.SENT
-        provider.answers = REFUSED
+    owe(redis, page("fails.1"), page("arrives.1", channel="phone-2"))
+    provider.answers["fails.1"] = FAILED
+    for id, channel in (("fails.1", "phone-1"), ("arrives.1", "phone-2")):
+        lease = KEYS.partition_of(channel).lease
+        provider.meanwhile[id] = lambda lease=lease: redis.set(lease, "another")
+    sender.deliver()
+    assert outcomes(store) == [("arrives.1", "sent")]
+    assert left(store, "fails.1") == Owed(page=page("fails.1"))
+    assert redis.get(PARTITION.lease) == b"another"
 
-    provider.meanwhile = another_sends
-    attempt(store, page)
-    assert owed(store) == []
-    assert due(store, page) is None
+
+# -- the store away --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def outage(redis: Redis) -> Callable[[bool], None]:
+    def reachable(is_there: bool) -> None:
+        redis.connection_pool.connection_kwargs["server"].connected = is_there
+
+    return reachable
+
+
+def test_a_sent_page_that_cannot_be_recorded_is_recorded_later_and_not_sent_twice(
+    redis: Redis,
+    store: Store,
+    sender: Sender,
+    provider: FakeProvider,
+    outage: Callable[[bool], None],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    owe(redis, page("e1.1"), page("e2.1"))
+    provider.meanwhile["e1.1"] = lambda: outage(False)
+    tried: list[int] = []
+    original = sender._keep
+
+    def keep(*given: object) -> None:
+        tried.append(1)
+        outage(len(tried) >= 3)
+        original(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(sender, "_keep", keep)
+    with caplog.at_level(logging.WARNING):
+        sender.deliver()
+    assert len(tried) == 3
+    assert "the store rejects the record of a sent page" in caplog.text
+    assert provider.ids == ["e1.1", "e2.1"]
+    assert owed_ids(redis) == set()
+    assert outcomes(store) == [("e1.1", "sent"), ("e2.1", "sent")]
+
+
+def test_pages_whose_hand_out_was_lost_on_the_way_are_sent_at_once(
+    redis: Redis, sender: Sender, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owe(redis, page())
+    original = channel_queues.make_trips
+
+    def lose(*given: object) -> object:
+        monkeypatch.setattr(channel_queues, "make_trips", original)
+        original(*given)  # type: ignore[arg-type]
+        raise ConnectionError
+
+    monkeypatch.setattr(channel_queues, "make_trips", lose)
+    sender.deliver()
+    assert provider.ids == ["e7.1"]
+
+
+def test_a_process_that_stops_records_what_is_under_way_and_begins_nothing(
+    redis: Redis, store: Store, sender: Sender, provider: FakeProvider
+) -> None:
+    owe(redis, page("e1.1"), page("e2.1"))
+    provider.meanwhile["e1.1"] = sender.stop
+    sender.wake(PARTITION.number)
+    sender.run()
+    assert provider.ids == ["e1.1"]
+    assert outcomes(store) == [("e1.1", "sent")]
+    assert not redis.exists(PARTITION.lease)
+    Sender(store).deliver()
+    assert provider.ids == ["e1.1", "e2.1"]
+
+
+# -- the rate limit --------------------------------------------------------------------------------
+
+LIMIT = Limit(pages=3, within="1 min")
+LIMITED: Site = SITE._replace(
+    on_call=SITE.on_call.model_copy(
+        update={
+            "channels": {
+                name: channel.model_copy(update={"limit": LIMIT}) for name, channel in SITE.on_call.channels.items()
+            }
+        }
+    )
+)
+
+
+def test_pages_over_the_limit_wait_and_the_last_place_takes_all_that_are_left(
+    redis: Redis, store: Store, provider: FakeProvider
+) -> None:
+    sender = Sender(store, LIMITED)
+    pages = [page(f"e{number}.1", patient=f"P{number}") for number in range(6)]
+    owe(redis, *pages)
+    sender.deliver()
+    assert provider.given == [["e0.1"], ["e1.1"], [f"e{number}.1" for number in range(2, 6)]]
+    owe(redis, page("late.1"), page("late.2"), page("late.3"), page("critical.1", urgency="critical"))
+    sender.deliver()
+    assert provider.given[3:] == [["critical.1"]], "critical pages pass every limit, and take no other with them"
+    assert count_rate_limited(redis, KEYS, LIMITED.on_call.channels, NOW) == {"phone-1": 3}
+    assert backlog.read(redis, KEYS, NOW).pending().partitions == [], "nobody is woken before the channel is open"
+    cancel(store, "late.2")
+    sender.clock.at += LIMIT.within
+    sender.deliver()
+    assert provider.given[4:] == [["late.1"], ["late.3"]]
+    assert owed_ids(redis) == set()
+
+
+def test_a_bundle_that_fails_is_owed_as_a_whole_and_reported_for_each(
+    redis: Redis, store: Store, provider: FakeProvider
+) -> None:
+    sender = Sender(store, LIMITED)
+    owe(redis, *(page(f"e{number}.1", patient=f"P{number}") for number in range(6)))
+    provider.answers["e2.1"] = FAILED
+    sender.deliver()
+    bundle = [f"e{number}.1" for number in range(2, 6)]
+    assert provider.given[2:] == [bundle]
+    assert owed_ids(redis) == set(bundle)
+    assert [receipt for receipt in outcomes(store) if receipt[1] == "failed"] == [(id, "failed") for id in bundle]
+    provider.answers.clear()
+    sender.clock.at += POLICY.retry_backoff[0]
+    sender.deliver()
+    assert provider.given[3:] == [bundle], "a failure takes no place: the last one is still free"
+
+
+def test_the_most_urgent_page_leads_its_bundle_and_a_bundle_has_an_end(
+    redis: Redis, store: Store, provider: FakeProvider
+) -> None:
+    sender = Sender(store, LIMITED)
+    many = [page(f"e{number}.1", urgency="medium") for number in range(2 + BUNDLE_LIMIT - 1)]
+    owe(redis, *many, page("high.1"), page("beyond.1"))
+    sender.deliver()
+    assert len(provider.given[2]) == BUNDLE_LIMIT
+    assert provider.given[2][0] == "high.1"
+    assert owed_ids(redis) == {"beyond.1"}
+
+
+# -- what cannot be read ---------------------------------------------------------------------------
+
+
+def test_a_page_that_cannot_be_read_is_listed_and_holds_up_no_other(
+    redis: Redis, sender: Sender, provider: FakeProvider
+) -> None:
+    owe(redis, page("e1.1"), page("e2.1"))
+    shard = KEYS.of("P1")
+    redis.hset(shard.key("outbox"), "e1.1", b"\xff")
+    sender.deliver()
+    assert provider.ids == ["e2.1"]
+    assert redis.hkeys(shard.key("unreadable")) == [b"page e1.1"]
+    assert owed_ids(redis) == set()
+
+
+def test_a_queue_of_another_type_is_moved_away_and_its_pages_are_sent(
+    redis: Redis, sender: Sender, provider: FakeProvider
+) -> None:
+    owe(redis, page("e1.1"), page("e2.1", channel="phone-2"))
+    redis.set(KEYS.queue("queue:phone-1"), "a stranger's")
+    sender.deliver()
+    assert sorted(provider.ids) == ["e1.1", "e2.1"]
 
 
 @pytest.mark.usefixtures("provider")
-def test_what_is_logged_names_no_patient(store: Store, page: str, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level("DEBUG"):
-        attempt(store, page)
-    assert page in caplog.text
-    for secret in ("P1", "HAEM-2", "38.9", "hypotension"):
-        assert secret not in caplog.text
-
-
-def test_many_pages_of_one_shard_are_owed_side_by_side(redis: Redis, store: Store, provider: Provider) -> None:
-    for number in range(5):
-        one = build_page(f"e{number}.1")
-        redis.hset(SHARD.key("outbox"), one.id, pack(Owed(page=one)))
-        redis.zadd(SHARD.key("due"), {one.id: milliseconds(NOW)})
-    provider.answers = FAILED
-    attempt(store, "e2.1")
-    provider.answers = SENT
-    assert [attempt(store, f"e{number}.1") for number in (0, 1, 3, 4)] == [Outcome.SENT] * 4
-    assert [item.page.id for item in owed(store)] == ["e2.1"]
+def test_only_a_page_that_went_alone_may_have_its_picture(redis: Redis, store: Store) -> None:
+    sender = Sender(store, LIMITED)
+    owe(redis, *(page(f"e{number}.1") for number in range(5)))
+    sender.deliver()
+    assert sender.pages_sent == ["e0.1", "e1.1"]

@@ -1,7 +1,7 @@
 """What Prometheus reads of the watchdog, of what waits, of the workers, and of what came in by MLLP."""
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,8 +16,7 @@ from worker.delivery.agreement import owing
 from worker.intake.mllp.counters import COUNTED, Counters, write
 from worker.monitoring import floods, incidents
 from worker.store import dead_letters, measurements
-from worker.store.backlog import PAGES_READ
-from worker.store.codec import pack
+from worker.store.channel_queues import enqueue
 from worker.store.inbox import accept
 from worker.store.keys import Shard
 
@@ -71,18 +70,19 @@ def test_what_waits_in_every_shard_and_since_when(desk: Desk) -> None:
     assert found["cartwatch_inbox_oldest_message_timestamp_seconds"] == seconds - 10 * KEYS.shards
 
 
-def owe(desk: Desk, shard: Shard, channel: str, name: str, at: int, key: str = "due") -> None:
+def owe(desk: Desk, shard: Shard, channel: str, name: str, at: datetime, urgency: str = "high") -> None:
     """A page that waits for its channel."""
-    desk.redis.hset(shard.key("outbox"), name, pack(owing(page(id=name, channel=channel), SITE)))
-    desk.redis.zadd(shard.key(key), {name: at})
+    pipe = desk.redis.pipeline()
+    enqueue(pipe, KEYS, shard, owing(page(id=name, channel=channel, urgency=urgency), SITE), at)
+    pipe.execute()
 
 
 def test_the_pages_that_are_due_by_channel_and_since_when(desk: Desk) -> None:
-    owe(desk, SHARD, "phone-1", "a", ago(seconds=12))
-    owe(desk, SHARD, "phone-2", "b", ago(seconds=2))
-    owe(desk, SHARD, "phone-1", "later", ago(seconds=-60))
-    owe(desk, KEYS.shard(1), "phone-1", "c", ago(seconds=20))
-    owe(desk, SHARD, "phone-1", "later too", ago(seconds=-60), "urgent")
+    owe(desk, SHARD, "phone-1", "a", NOW - timedelta(seconds=12))
+    owe(desk, SHARD, "phone-2", "b", NOW - timedelta(seconds=2))
+    owe(desk, SHARD, "phone-1", "later", NOW - timedelta(seconds=-60))
+    owe(desk, KEYS.shard(1), "phone-1", "c", NOW - timedelta(seconds=20))
+    owe(desk, SHARD, "phone-1", "later too", NOW - timedelta(seconds=-60), "critical")
     found = {name: value for name, value in counts(desk).items() if "delivery_queue" in name}
     assert found == {
         'cartwatch_delivery_queue_pages{channel="phone-1",priority="ordinary"}': 2,
@@ -92,9 +92,10 @@ def test_the_pages_that_are_due_by_channel_and_since_when(desk: Desk) -> None:
 
 
 def test_in_a_storm_every_page_is_counted(desk: Desk) -> None:
-    desk.redis.zadd(SHARD.key("urgent"), {f"p{number}": ago(seconds=1) for number in range(PAGES_READ + 50)})
+    for number in range(250):
+        owe(desk, SHARD, "phone-1", f"p{number}", NOW, "critical")
     found = counts(desk)
-    assert found['cartwatch_delivery_queue_pages{channel="",priority="urgent"}'] == PAGES_READ + 50
+    assert found['cartwatch_delivery_queue_pages{channel="phone-1",priority="urgent"}'] == 250
 
 
 def test_where_nothing_waits_nothing_is_old(desk: Desk) -> None:
@@ -110,12 +111,15 @@ def test_how_much_is_dead_lettered_of_how_much(desk: Desk) -> None:
     assert found["cartwatch_dead_letters_dropped_total"] == 0
 
 
+def measure(desk: Desk, channel: str, outcome: str, seconds: float) -> None:
+    for field, number in measurements.of_notification(channel, outcome, seconds).items():
+        desk.redis.hincrby(KEYS.measurements, field, number)
+
+
 def test_what_workers_measured_is_shown_by_whoever_is_asked(desk: Desk) -> None:
-    pipe = desk.redis.pipeline()
     for seconds in (0.05, 0.3, 99):
-        measurements.count_notification(pipe, KEYS, "phone|1", "sent", seconds)
-    measurements.count_notification(pipe, KEYS, "phone-2", "temporary", 1)
-    pipe.execute()
+        measure(desk, "phone|1", "sent", seconds)
+    measure(desk, "phone-2", "temporary", 1)
     found = counts(desk)
     assert found['cartwatch_notifications_total{channel="phone|1",outcome="sent"}'] == 3
     assert found['cartwatch_notifications_total{channel="phone-2",outcome="temporary"}'] == 1
@@ -179,7 +183,7 @@ def families(desk: Desk) -> set[str]:
     """The metrics of an installation in which everything has happened, by name."""
     desk.store.exports = True
     desk.fall_ill()
-    owe(desk, SHARD, "phone-1", "a", ago(seconds=12))
+    owe(desk, SHARD, "phone-1", "a", NOW - timedelta(seconds=12))
     desk.redis.hset(KEYS.watchdog, mapping={"canary_latency": 1500})
     desk.redis.xadd(SHARD.exports, {"at": ago(seconds=1), "e": b""})
     accept(desk.redis, KEYS, [raw(reading("crp", 85))], NOW, "monitor-9")
@@ -187,9 +191,7 @@ def families(desk: Desk) -> set[str]:
     counters = Counters()
     counters.add("10.0.0.1", dict.fromkeys(COUNTED, 1), at_ms=1)
     write(desk.redis, KEYS, "lab", counters.take())
-    pipe = desk.redis.pipeline()
-    measurements.count_notification(pipe, KEYS, "phone-1", "sent", 1)
-    pipe.execute()
+    measure(desk, "phone-1", "sent", 1)
     parsed = text_string_to_metric_families(desk.get("/metrics").text)
     return {f"{one.name}_total" if one.type == "counter" else one.name for one in parsed if one.samples}
 

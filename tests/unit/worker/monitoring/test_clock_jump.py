@@ -7,6 +7,7 @@ from redis import Redis
 
 from alerts.messages import SITE_SUBJECT
 from config.site import Feed
+from tests.support.pages import page
 from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, owed, reading, send
 from tests.support.wording import english
 from worker.clock import JUMP_SECONDS, StoreClock, milliseconds
@@ -15,6 +16,9 @@ from worker.monitoring.canary import Canary
 from worker.monitoring.clock_jump import CONDITION, found, look_again, notice
 from worker.monitoring.silent_feeds import last_seen
 from worker.processing.advance import advance
+from worker.store import channel_queues
+from worker.store.channel_queues import enqueue
+from worker.store.codec import Owed
 from worker.store.commit import LOOK_AT_LEAST_EVERY
 from worker.store.shard import Store
 from worker.ticker import pending
@@ -109,8 +113,8 @@ def tomorrow(store: Store) -> Clock:
     send(store, crs2(at=clock.at), clock.at)
     advance(store, SHARD, clock, SITE)
     for item in owed(store):
-        store.redis.zrem(SHARD.due(item.page.urgency), item.page.id)
         store.redis.hdel(SHARD.key("outbox"), item.page.id)
+    store.redis.delete(*channel_queues.names(store.redis, KEYS))
     return Clock(NOW)
 
 
@@ -127,11 +131,12 @@ def test_the_ladder_of_an_open_episode_goes_on_after_a_jump_back(store: Store) -
 
 
 def test_pages_that_wait_are_tried_at_once_after_a_jump_back(store: Store) -> None:
-    store.redis.zadd(SHARD.key("due"), {"e.1": milliseconds(NOW + DAY)})
-    store.redis.zadd(SHARD.key("urgent"), {"e.2": milliseconds(NOW + DAY)})
+    pipe = store.redis.pipeline()
+    enqueue(pipe, KEYS, SHARD, Owed(page=page()), NOW + DAY)
+    pipe.execute()
     after(store, -DAY_SECONDS)
-    waits = pending(store, NOW)
-    assert (waits.pages, waits.urgent) == ([(SHARD.number, "e.1")], [(SHARD.number, "e.2")])
+    assert pending(store, NOW).partitions == [KEYS.partition_of("phone-1").number]
+    assert store.redis.zrange(KEYS.queue("queue:phone-1"), 0, -1, withscores=True)[0][1] == ms()
 
 
 def test_a_feed_seen_tomorrow_counts_as_seen_now_after_a_jump_back(store: Store) -> None:
@@ -164,13 +169,12 @@ def test_a_patient_is_looked_at_again_within_hours_though_nothing_is_due(store: 
     assert score <= milliseconds(NOW + LOOK_AT_LEAST_EVERY)
 
 
-@pytest.mark.parametrize("name", ["timers", "due", "urgent"])
+@pytest.mark.parametrize("key", [SHARD.key("timers"), KEYS.partition(1).agenda])
 @pytest.mark.parametrize(
     ("ahead", "is_due"),
     [(DAY, True), (LOOK_AT_LEAST_EVERY + clock_jump.WRITTEN_AHEAD, False), (timedelta(minutes=15), False)],
 )
-def test_what_lies_too_far_ahead_is_looked_at_at_once(store: Store, name: str, ahead: timedelta, is_due: bool) -> None:
-    key = SHARD.key(name)
+def test_what_lies_too_far_ahead_is_looked_at_at_once(store: Store, key: str, ahead: timedelta, is_due: bool) -> None:
     store.redis.zadd(key, {"x": milliseconds(NOW + ahead)})
     assert look_again(store, NOW) == int(is_due)
     assert store.redis.zscore(key, "x") == (ms() if is_due else milliseconds(NOW + ahead))

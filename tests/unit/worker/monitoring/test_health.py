@@ -17,6 +17,7 @@ from worker.monitoring.health import CONSUMED, Check, examine
 from worker.monitoring.overdue import OVERDUE
 from worker.monitoring.unregistered import CONDITION
 from worker.processing.advance import advance
+from worker.store import channel_queues
 from worker.store.inbox import accept
 from worker.store.keys import Keys
 from worker.store.shard import Store
@@ -118,7 +119,7 @@ def test_a_heartbeat_that_cannot_be_sent_is_said(store: Store) -> None:
 def test_a_ladder_nobody_climbs_is_overdue(store: Store) -> None:
     send(store, crs2())
     advance(store, SHARD, Clock(), SITE)
-    store.redis.delete(SHARD.key("due"))
+    store.redis.delete(*channel_queues.names(store.redis, KEYS))
     due = NOW + timedelta(minutes=10)
     assert check(store, "overdue", due + OVERDUE - timedelta(milliseconds=1)).well
     found = check(store, "overdue", due + OVERDUE)
@@ -128,7 +129,7 @@ def test_a_ladder_nobody_climbs_is_overdue(store: Store) -> None:
 
 @pytest.mark.usefixtures("said")
 def test_a_page_nobody_tries_is_overdue(redis: Redis, store: Store) -> None:
-    redis.zadd(SHARD.key("due"), {"e.1": milliseconds(NOW)})
+    redis.zadd(KEYS.partition(1).agenda, {"queue:phone-1": milliseconds(NOW)})
     assert check(store, "overdue", NOW + OVERDUE - timedelta(milliseconds=1)).well
     found = check(store, "overdue", NOW + OVERDUE)
     assert not found.well

@@ -148,16 +148,16 @@ def test_what_waits_is_looked_at_at_every_third_check(
     assert len(looks) == 3
 
 
-@pytest.mark.parametrize("queue", ["due", "urgent"])
 def test_pages_that_are_owed_while_none_is_sent_are_paged_directly(
-    store: Store, watch: LastAlarm, now: list[float], sent: Sent, queue: str
+    store: Store, watch: LastAlarm, now: list[float], sent: Sent
 ) -> None:
-    store.redis.zadd(SHARD.key(queue), {"e.1": milliseconds(NOW)})
+    agenda = KEYS.partition(1).agenda
+    store.redis.zadd(agenda, {"queue:phone-1": milliseconds(NOW)})
     keep_looking(store, watch, now, 15)
     assert sent == []
     keep_looking(store, watch, now, 15)
     assert [words[1] for words in sent] == [Phrase("pages are owed and none is sent")]
-    store.redis.delete(SHARD.key(queue))
+    store.redis.delete(agenda)
     keep_looking(store, watch, now, 40)
     assert [words[0] for words in sent] == [emergency_page.CANNOT_PAGE, emergency_page.PAGES_AGAIN]
 
@@ -166,9 +166,8 @@ def test_pages_of_which_some_are_sent_are_no_outage(
     store: Store, watch: LastAlarm, now: list[float], sent: Sent
 ) -> None:
     for number in range(12):
-        store.redis.zadd(SHARD.key("due"), {f"e.{number}": milliseconds(NOW), f"e.{number + 1}": milliseconds(NOW)})
+        store.redis.zadd(KEYS.partition(1).agenda, {"queue:phone-1": milliseconds(NOW) + number})
         keep_looking(store, watch, now, 10)
-        store.redis.zrem(SHARD.key("due"), f"e.{number}")
     assert sent == []
 
 

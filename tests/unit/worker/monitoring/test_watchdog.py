@@ -14,8 +14,7 @@ from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, reading, reg
 from tests.support.wording import english
 from tests.support.workers import tick_on, ticking
 from worker.clock import StoreClock, milliseconds
-from worker.delivery.channel import MessageContext
-from worker.delivery.deliver import deliver
+from worker.delivery.deliver import Deliverer
 from worker.monitoring import beats, floods, incidents
 from worker.monitoring import watchdog as module
 from worker.monitoring.beats import drifts
@@ -28,9 +27,8 @@ from worker.runtime.runtime import Runtime
 from worker.store import backlog
 from worker.store.codec import unpack_owed
 from worker.store.inbox import accept
-from worker.store.keys import SYNTHETIC
+from worker.store.keys import SYNTHETIC, queue_name
 from worker.store.shard import Store
-from worker.ticker import pending
 
 SHARD = KEYS.shard(2)
 SITES = KEYS.of(SITE_SUBJECT)
@@ -60,15 +58,17 @@ def work_for_the_site(run: Runtime) -> None:
     """Evaluate its faults; its pages are sent."""
     advance(run.store, SITES, run.clock, SITE)
     if not run.store.redis.exists(SITES.lease):
-        run.store.redis.delete(SITES.key("due"))
+        for page in (unpack_owed(packed).page for packed in run.store.redis.hvals(SITES.key("outbox"))):
+            run.store.redis.zrem(KEYS.partition_of(page.channel).agenda, queue_name(page.channel, page.urgency))
 
 
 def go_round(run: Runtime) -> None:
     """What the workers do with what waits in the synthetic patient's shard."""
     loop = KEYS.canary
     advance(run.store, loop, run.clock, run.site_of(loop))
-    for page in run.store.redis.zrange(loop.key("due"), 0, -1):
-        deliver(run.store, loop, page.decode(), run.clock, run.site_of(loop), MessageContext())
+    delivery = Deliverer(run)
+    delivery.wake(KEYS.partition_of(SYNTHETIC).number)
+    delivery.until_idle()
     advance(run.store, loop, run.clock, run.site_of(loop))
 
 
@@ -113,6 +113,10 @@ def late(name: str) -> Callable[[Redis, int], None]:
     return put
 
 
+def late_queue(redis: Redis, _: int) -> None:
+    redis.zadd(KEYS.partition(2).agenda, {"queue:x": milliseconds(NOW - OVERDUE)})
+
+
 def locked(redis: Redis, _: int) -> None:
     redis.set(SHARD.lease, "somebody")
 
@@ -122,8 +126,7 @@ def locked(redis: Redis, _: int) -> None:
     [
         ("messages", in_inbox),
         ("ladders", late("timers")),
-        ("pages", late("due")),
-        ("pages", late("urgent")),
+        ("pages", late_queue),
         ("leases", locked),
     ],
 )
@@ -136,8 +139,9 @@ def test_every_kind_of_overdue_obligation_is_opened_and_closed(
     assert not look(run).heartbeat
     assert notified(store) == {f"overdue {kind}"}
     assert last_run(store).overdue[kind] == 1
-    for key in ("inbox", "timers", "due", "urgent", "lease"):
+    for key in ("inbox", "timers", "lease"):
         store.redis.delete(SHARD.key(key))
+    store.redis.delete(KEYS.partition(2).agenda)
     go_round(run)
     forward(run, ROUND)
     look(run)
@@ -166,7 +170,6 @@ def test_where_the_site_s_own_shard_stands_still_the_page_bypasses_the_processin
     look(run)
     [owed] = {unpack_owed(packed).page.to for packed in redis.hvals(SITES.key("outbox"))} - {"technician-1"}
     assert owed == "haematologist-1"
-    assert len(pending(run.store, run.clock.now()).pages) == 2
     look(run)
     assert redis.hlen(SITES.key("outbox")) == 2, "once"
 
@@ -179,7 +182,7 @@ def without(run: Runtime, queue: str) -> None:
     ticking(run.store, [name for name in QUEUES if name != queue], run.clock.now())
 
 
-@pytest.mark.parametrize("queue", ["advance", "deliver", "deliver_urgent"])
+@pytest.mark.parametrize("queue", ["advance", "deliver"])
 def test_workers_that_stay_away_are_missed_after_a_minute(run: Runtime, queue: str) -> None:
     without(run, queue)
     for _ in range(4):
@@ -208,19 +211,22 @@ def test_after_a_restart_a_worker_that_is_still_being_started_is_not_missed(run:
     assert notified(run.store) == set()
 
 
-@pytest.mark.parametrize("kind", ["due", "timers"])
+@pytest.mark.parametrize(
+    ("kind", "late"), [("pages", {KEYS.partition(2).agenda: "queue:x"}), ("ladders", {SHARD.key("timers"): "x"})]
+)
 def test_after_a_restart_what_could_not_be_done_meanwhile_is_no_fault_until_the_next_look(
-    run: Runtime, kind: str
+    run: Runtime, kind: str, late: dict[str, str]
 ) -> None:
     look(run)
     forward(run, timedelta(hours=2))
-    run.store.redis.zadd(SHARD.key(kind), {"x": milliseconds(NOW)})
+    for key, member in late.items():
+        run.store.redis.zadd(key, {member: milliseconds(NOW)})
     look(run)
     assert notified(run.store) == set()
     go_round(run)
     forward(run, ROUND)
     look(run)
-    assert notified(run.store) == {f"overdue {'pages' if kind == 'due' else 'ladders'}"}
+    assert notified(run.store) == {f"overdue {kind}"}
 
 
 def clock_ahead_by(store: Store, seconds: float) -> StoreClock:

@@ -10,8 +10,10 @@ import pytest
 from alerts.messages import Acknowledgement, AnyMessage
 from config.settings import Settings
 from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, message, reading, send
+from worker.clock import milliseconds
 from worker.processing.advance import advance
 from worker.standalone.replay import Replay, _Agenda, acknowledge_after, acknowledgement, moments
+from worker.store import channel_queues
 from worker.store.shard import Store
 
 SHARD = KEYS.of("P1")
@@ -119,7 +121,7 @@ def test_a_moment_with_a_message_a_ladder_or_a_page_to_go_is_not_over(replay: Re
     assert not replay._quiet(NOW)
     advance(store, SHARD, Clock(), SITE)
     assert not replay._quiet(NOW), "pages are due"
-    store.redis.delete(SHARD.key("outbox"), SHARD.key("due"))
+    store.redis.delete(*channel_queues.names(store.redis, store.keys))
     assert replay._quiet(NOW)
     assert not replay._quiet(NOW + timedelta(minutes=10)), "a ladder is due"
 
@@ -130,25 +132,17 @@ def test_a_moment_in_which_somebody_works_is_not_over(replay: Replay, store: Sto
 
 
 def test_a_moment_in_which_a_page_is_on_its_way_is_not_over(replay: Replay, store: Store) -> None:
-    store.redis.hset(SHARD.key("outbox"), "e.1", b"")
+    store.redis.zadd(store.keys.partition(1).agenda, {"queue:phone-1": milliseconds(NOW + timedelta(seconds=2))})
     assert replay._quiet(NOW), "it waits to be tried again later"
-    store.redis.set(SHARD.page_lease("e.1"), "somebody")
+    store.redis.set(store.keys.partition(1).lease, "somebody")
     assert not replay._quiet(NOW)
 
 
-def test_a_page_that_arrives_while_one_looks_leaves_a_receipt_to_be_taken(
-    replay: Replay, store: Store, monkeypatch: pytest.MonkeyPatch
+def test_what_moves_on_while_one_looks_is_found_by_the_second_look(
+    replay: Replay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.redis.hset(SHARD.key("outbox"), "e.1", b"")
-    store.redis.set(SHARD.page_lease("e.1"), "somebody")
-    exists = store.redis.exists
-
-    def arrives(*names: str) -> int:
-        store.redis.delete(SHARD.key("outbox"), SHARD.page_lease("e.1"))
-        store.redis.xadd(SHARD.inbox, {"m": b"the receipt"})
-        return int(exists(*names))
-
-    monkeypatch.setattr(store.redis, "exists", arrives)
+    looks = iter((True, False))
+    monkeypatch.setattr(replay, "_nothing_waits", lambda _: next(looks))
     assert not replay._quiet(NOW)
 
 

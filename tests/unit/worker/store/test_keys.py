@@ -29,7 +29,7 @@ def named_keys() -> list[str]:
 
 
 def test_the_documentation_lists_the_keys() -> None:
-    assert {"inbox", "states", "timers", "outbox", "due", "page_lease", "lease", "wakeup_pending"} <= set(named_keys())
+    assert {"inbox", "states", "timers", "outbox", "lease", "wakeup_pending"} <= set(named_keys())
 
 
 def test_two_shards_never_share_a_key() -> None:

@@ -1,13 +1,13 @@
 """What cannot be read concerns its patient or its page alone, is kept, listed and reported, and comes back."""
 
 from collections.abc import Iterator
-from datetime import timedelta
 
 import pytest
 from redis import Redis
 
 from alerts.messages import SITE_SUBJECT
 from alerts.pages.page import Page
+from tests.support.delivery import FakeProvider, Sender, fake_provider
 from tests.support.stored_ward import (
     KEYS,
     NOW,
@@ -22,8 +22,6 @@ from tests.support.stored_ward import (
     waiting,
 )
 from tests.support.wording import english
-from worker.delivery import page_lease
-from worker.delivery.channel_lock import Place
 from worker.processing.advance import ShardRun, advance
 from worker.store import schema, unreadable
 from worker.store.codec import unpack_journal, unpack_owed
@@ -248,11 +246,6 @@ def test_the_state_of_the_technical_incidents_begins_anew_and_is_kept(store: Sto
 # -- pages and exports -----------------------------------------------------------------------------
 
 
-def acquire(store: Store, clock: Clock, page: Page) -> list[page_lease.PageLease]:
-    period = timedelta(seconds=30)
-    return page_lease.acquire(store.redis, KEYS, [Place(P1.number, page.id)], clock, period).leases
-
-
 @pytest.fixture
 def page(store: Store, clock: Clock) -> Page:
     send(store, crs2())
@@ -261,19 +254,26 @@ def page(store: Store, clock: Clock) -> Page:
     return one.page
 
 
-def test_a_page_that_cannot_be_read_is_listed_once_and_no_longer_tried(store: Store, clock: Clock, page: Page) -> None:
+@pytest.fixture
+def provider(monkeypatch: pytest.MonkeyPatch) -> FakeProvider:
+    return fake_provider(monkeypatch)
+
+
+def test_a_page_that_cannot_be_read_is_listed_once_and_no_longer_tried(
+    store: Store, clock: Clock, page: Page, provider: FakeProvider
+) -> None:
     packed = store.redis.hget(P1.key("outbox"), page.id) or b""
     store.redis.hset(P1.key("outbox"), page.id, b"junk")
-    assert acquire(store, clock, page) == []
+    Sender(store, clock=clock).deliver()
     assert of(store) == [("page", page.id)]
     assert store.redis.hget(P1.key("unreadable_values"), f"page {page.id}") == b"junk"
     assert technical(store, clock) == {"unreadable page": "technical"}
-    assert not any(place[1] == page.id for place in pending(store, clock.forward(minutes=5)).pages)
+    assert page.id not in provider.ids
     store.redis.hset(P1.key("unreadable_values"), f"page {page.id}", packed)
     unreadable.retry(store.redis, KEYS, clock.at)
     assert technical(store, clock) == {}
-    [claim] = acquire(store, clock, page)
-    assert claim.page == page
+    Sender(store, clock=clock).deliver()
+    assert page.id in provider.ids
 
 
 # -- a newer version at work -----------------------------------------------------------------------
@@ -309,11 +309,17 @@ def test_a_state_that_a_newer_version_writes_meanwhile_is_left_to_it(
     assert (waiting(store), store.redis.get(P1.lease), of(store)) == (3, None, [])
 
 
-def test_a_page_of_a_newer_version_is_left_to_it(store: Store, clock: Clock, page: Page) -> None:
+@pytest.mark.parametrize("has_written", [True, False])
+def test_a_page_of_a_newer_version_is_left_to_it(
+    store: Store, clock: Clock, page: Page, provider: FakeProvider, has_written: bool
+) -> None:
+    """Also where it has not recorded its version yet, or an older one has since."""
     store.redis.hset(P1.key("outbox"), page.id, b"\xc1\x09of a newer version")
-    store.redis.set(KEYS.schema, schema.VERSION + 1)
-    assert acquire(store, clock, page) == []
-    assert (of(store), store.redis.hlen(P1.key("outbox"))) == ([], 1)
+    if has_written:
+        store.redis.set(KEYS.schema, schema.VERSION + 1)
+    Sender(store, clock=clock).deliver()
+    assert (of(store), store.redis.hexists(P1.key("outbox"), page.id)) == ([], True)
+    assert page.id not in provider.ids
 
 
 def test_whoever_evaluates_records_its_version_first(store: Store, clock: Clock) -> None:

@@ -18,7 +18,7 @@ from worker.runtime.runtime import Runtime
 from worker.store import keys as keys_module
 from worker.store import wrong_types
 from worker.store.inbox import accept
-from worker.store.keys import Shard
+from worker.store.keys import Place, Shard
 from worker.store.shard import Store
 from worker.ticker import pending
 
@@ -42,7 +42,7 @@ def spoil_hash(store: Store, key: str) -> None:
     store.redis.hset(key, "a", "b")
 
 
-@pytest.mark.parametrize("name", ["inbox", "timers", "due", "urgent", "lease"])
+@pytest.mark.parametrize("name", ["inbox", "timers", "lease"])
 def test_a_look_over_all_shards_goes_on_once_the_key_is_moved(store: Store, name: str) -> None:
     send(store, crs2(OTHER))
     spoil_hash(store, P1.key(name))
@@ -58,7 +58,7 @@ def test_a_look_over_all_shards_goes_on_once_the_key_is_moved(store: Store, name
 
 @pytest.mark.parametrize(
     "name",
-    ["states", "outbox", "revisions", "unregistered", "due", "timers", "journal", "last_seen"],
+    ["states", "outbox", "revisions", "unregistered", "timers", "journal", "last_seen"],
 )
 def test_nothing_is_committed_before_the_key_is_moved(store: Store, clock: Clock, name: str) -> None:
     """A commit that failed on the outbox alone would owe a page that nobody looks for."""
@@ -71,6 +71,21 @@ def test_nothing_is_committed_before_the_key_is_moved(store: Store, clock: Clock
     store.redis.delete(P1.lease)
     advance(store, P1, clock, SITE)
     assert [item.page.urgency for item in owed(store, "P1")] == ["high"]
+
+
+@pytest.mark.parametrize("key", [KEYS.queue("queue:phone-1"), KEYS.partition_of("phone-1").agenda])
+def test_a_page_whose_queue_was_of_another_type_is_in_it_once_the_key_is_moved(
+    store: Store, clock: Clock, key: str
+) -> None:
+    """The commit owes it all the same: one command of a transaction that fails undoes none of the others."""
+    send(store, crs2("P1"))
+    store.redis.set(key, "text")
+    with pytest.raises(ResponseError):
+        advance(store, P1, clock, SITE)
+    wrong_types.move_away(store.redis, KEYS, NOW)
+    [item] = owed(store, "P1")
+    assert store.redis.zscore(KEYS.queue("queue:phone-1"), Place(P1.number, item.page.id).text) is not None
+    assert KEYS.partition_of("phone-1").number in pending(store, NOW).partitions
 
 
 def test_a_claim_of_the_ticker_is_moved_like_any_other_key(store: Store) -> None:

@@ -13,7 +13,7 @@ from config.site import Site
 from tests.support.pages import page
 from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, owed, send
 from worker.delivery.agreement import mark
-from worker.delivery.message_context import message_context, send_trend, wants_picture
+from worker.delivery.pictures import message_context, send_trend, wants_picture
 from worker.links import links_of
 from worker.processing.advance import advance
 from worker.runtime.runtime import Runtime

@@ -1,4 +1,4 @@
-"""What a delivery process needs of its installation: the links, and the trend picture that follows a page."""
+"""What a sender needs of its installation: the links, and the trend picture that follows a page."""
 
 import logging
 from datetime import UTC, datetime
