@@ -36,7 +36,7 @@ RETURNS_AFTER = 2.0
 """Seconds after the failover until the old primary is back, and believes that it is still the primary."""
 
 PAGED_WITHIN = 90.0
-CRITICAL = Story("pressor", (CRS3,), ("CRS grade 1", "CRS grade 2"), answered=True)
+CRITICAL = Story("pressor", (CRS3,), ("CRS grade 1", "CRS grade 2"))
 FIRST_PROBE = 9000
 
 
@@ -60,38 +60,28 @@ class Replicated(Cartwatch):
         return stack.enter_context(Sentinels(self.folder / "data", down_after_ms=DOWN_AFTER_MS))
 
 
-def _killed(sentinels: Sentinels) -> None:
+Repair = Callable[[], object]
+"""What brings the old primary back."""
+
+
+def _killed(sentinels: Sentinels) -> Repair:
     old = sentinels.primary()
     old.kill()
-    _until_another(sentinels, old.port)
-    time.sleep(RETURNS_AFTER)
-    old.start()
+    return old.start
 
 
-def _frozen(sentinels: Sentinels) -> None:
+def _frozen(sentinels: Sentinels) -> Repair:
     old = sentinels.primary()
     old.freeze()
-    _until_another(sentinels, old.port)
-    time.sleep(RETURNS_AFTER)
-    old.thaw()
+    return old.thaw
 
 
-def _planned(sentinels: Sentinels) -> None:
-    old = sentinels.primary()
+def _planned(sentinels: Sentinels) -> Repair:
     sentinels.fail_over()
-    _until_another(sentinels, old.port)
+    return lambda: None
 
 
-def _until_another(sentinels: Sentinels, port: int) -> None:
-    def is_another() -> bool:
-        with suppress(RedisError):
-            return sentinels.primary().port != port
-        return False
-
-    wait_until(is_another, "another server is the primary", 60)
-
-
-KINDS: dict[str, Callable[[Sentinels], None]] = {
+KINDS: dict[str, Callable[[Sentinels], Repair]] = {
     "primary killed": _killed,
     "primary frozen": _frozen,
     "planned failover": _planned,
@@ -99,10 +89,19 @@ KINDS: dict[str, Callable[[Sentinels], None]] = {
 """A planned failover without a pause of the writes is the hardest: the old primary goes on with its other replica."""
 
 
+def _until_another(servers: Any, old: object) -> None:
+    def is_another() -> bool:
+        with suppress(RedisError):
+            return bool(servers.primary() != old)
+        return False
+
+    wait_until(is_another, "another server is the primary", 60)
+
+
 class AgainstSentinels(AgainstCartwatch):
     """Failovers of each kind in turn."""
 
-    def __init__(self, plan: Plan, stand: Cartwatch, kinds: Mapping[str, Callable[[Any], None]]) -> None:
+    def __init__(self, plan: Plan, stand: Cartwatch, kinds: Mapping[str, Callable[[Any], Repair]]) -> None:
         super().__init__(plan, stand)
         self._kinds = kinds
         self.failovers: list[Failover] = []
@@ -148,10 +147,16 @@ class AgainstSentinels(AgainstCartwatch):
             for body in probe.opening(datetime.now(UTC)):
                 self.mail.send(body, lambda one: client.send([one]) and None)
 
+        # From this thread: a server ends with the thread that started it.
+        servers = self.stand.server
+        old = servers.primary()
+        repair = self._kinds[kind](servers)
+        struck = time.monotonic()
         with self._threads([send]):
-            # From this thread: a server ends with the thread that started it.
-            self._kinds[kind](self.stand.server)
-        paged = self._paged_after(probe, began)
+            _until_another(servers, old)
+            time.sleep(RETURNS_AFTER)
+            repair()
+        paged = self._paged_after(probe, struck)
         times = [began, *(at for at in list(self._moments) if at > began), time.monotonic()]
         return Failover(kind, max(later - at for at, later in pairwise(times)), paged)
 

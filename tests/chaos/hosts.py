@@ -8,7 +8,6 @@ of ours, CHAOS_BLOWS the kinds; CHAOS_WRITE is a document whose part is written 
 import os
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -18,7 +17,7 @@ from redis.exceptions import RedisError
 
 from config.settings import Settings
 from tests.chaos import report
-from tests.chaos.against_sentinels import RETURNS_AFTER, AgainstSentinels, Outcome, table
+from tests.chaos.against_sentinels import AgainstSentinels, Outcome, Repair, table
 from tests.chaos.campaign import Plan
 from tests.chaos.compose import Composed, inspect, run
 from tests.support.sentinels import wait_until
@@ -79,17 +78,6 @@ class Hosts:
         host = f"{project.subnet}.{address}"
         return Redis(host, port, password=project.password, socket_timeout=2, socket_connect_timeout=1)
 
-    def until_another(self, host: str) -> None:
-        """Wait until another host has the primary, and a little longer."""
-
-        def is_another() -> bool:
-            with suppress(RedisError):
-                return self.primary() != host
-            return False
-
-        wait_until(is_another, "another host has the primary", 60)
-        time.sleep(RETURNS_AFTER)
-
     @property
     def network(self) -> str:
         """The network of all."""
@@ -104,35 +92,33 @@ def _docker(command: str, containers: Iterable[str]) -> None:
     run("docker", command, *containers, quiet=True)
 
 
-def _killed(hosts: Hosts) -> None:
-    host = hosts.primary()
-    containers = hosts.containers(host)
+def _killed(hosts: Hosts) -> Repair:
+    containers = hosts.containers(hosts.primary())
     _docker("kill", containers)
-    hosts.until_another(host)
-    _docker("start", containers)
+    return lambda: _docker("start", containers)
 
 
-def _frozen(hosts: Hosts) -> None:
-    host = hosts.primary()
-    containers = hosts.containers(host)
+def _frozen(hosts: Hosts) -> Repair:
+    containers = hosts.containers(hosts.primary())
     _docker("pause", containers)
-    hosts.until_another(host)
-    _docker("unpause", containers)
+    return lambda: _docker("unpause", containers)
 
 
-def _cut_off(hosts: Hosts) -> None:
+def _cut_off(hosts: Hosts) -> Repair:
     """Every container of the host loses the network, and gets it back with its address."""
-    host = hosts.primary()
-    containers = hosts.containers(host)
+    containers = hosts.containers(hosts.primary())
     addresses = {one: inspect(one)["NetworkSettings"]["Networks"][hosts.network]["IPAddress"] for one in containers}
     for container in containers:
         run("docker", "network", "disconnect", "--force", hosts.network, container)
-    hosts.until_another(host)
-    for container, address in addresses.items():
-        run("docker", "network", "connect", "--ip", address, hosts.network, container)
+
+    def connect_again() -> None:
+        for container, address in addresses.items():
+            run("docker", "network", "connect", "--ip", address, hosts.network, container)
+
+    return connect_again
 
 
-KINDS: dict[str, Callable[[Hosts], None]] = {"host killed": _killed, "host frozen": _frozen, "host cut off": _cut_off}
+KINDS: dict[str, Callable[[Hosts], Repair]] = {"host killed": _killed, "host frozen": _frozen, "host cut off": _cut_off}
 
 
 class ComposedHosts(Composed):

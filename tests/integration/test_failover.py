@@ -2,16 +2,19 @@
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from redis.exceptions import RedisError
 
 from config.settings import Settings
+from tests.support.hospital import Hospital, crs2
 from tests.support.sentinels import Node, Sentinels, wait_until
 from tests.support.stored_ward import NOW, reading
 from worker.client import Client
 from worker.clock import StoreClock
 from worker.runtime.runtime import connect, make
+from worker.standalone.fake_phone import FakePhone
 from worker.store.commit import Commit, LostLeaseError, Transaction
 from worker.store.connection import StoreClient
 from worker.store.durable import NotCopiedError, accepting
@@ -191,3 +194,61 @@ def test_a_failover_between_watch_and_commit_commits_nothing(whole: Sentinels, r
             transaction.commit(batch, Commit(), NOW)
     wait_until(lambda: answers(redis), "another server is the primary")
     assert redis.xlen(batch.shard.inbox) == 1
+
+
+# -- the workers -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hospital(whole: Sentinels, tmp_path: Path) -> Iterator[Hospital]:
+    with FakePhone() as receiver:
+        made = Hospital(whole.url, whole.broker_url, receiver, tmp_path, "failover")
+        yield made
+        made.close()
+
+
+def becomes_ill(hospital: Hospital, patient: str) -> None:
+    """Send until it is accepted, then wait for the page."""
+
+    def accepted() -> bool:
+        try:
+            return hospital.client.send(crs2(patient)) == 3
+        except RedisError:
+            return False
+
+    wait_until(accepted, "the messages are accepted")
+    wait_until(lambda: hospital.paged("CRS 2", patient), "the page arrives")
+
+
+def test_without_replicas_what_is_owed_is_paged_and_somebody_hears_of_it(whole: Sentinels, hospital: Hospital) -> None:
+    with hospital.workers() as worker:
+        for node in whole.replicas():
+            node.kill()
+        becomes_ill(hospital, "alone")
+        wait_until(lambda: technical(hospital, "store copies"), "the technician hears of it", 60)
+        assert worker.starts == 1
+
+
+def technical(hospital: Hospital, condition: str) -> bool:
+    written = {event["page"] for event in hospital.events("page") if condition in event["levels"]}
+    return any(page.page_id in written for page in hospital.phone.received)
+
+
+def test_a_worker_outlives_every_kind_of_failover_and_pages_after_it(whole: Sentinels, hospital: Hospital) -> None:
+    with hospital.workers() as worker:
+        becomes_ill(hospital, "before")
+        for number, blow in enumerate([killed, frozen, Sentinels.fail_over]):
+            old = whole.primary()
+            blow(whole)
+            wait_until(lambda was=old: is_another(whole, was), "another server is the primary", 60)
+            becomes_ill(hospital, f"after-{number}")
+            whole.start()
+            whole.wait_until_whole()
+        assert worker.starts == 1
+
+
+def is_another(sentinels: Sentinels, node: Node) -> bool:
+    try:
+        return sentinels.primary() is not node
+    except RedisError:
+        return False
