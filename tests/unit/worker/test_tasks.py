@@ -28,6 +28,7 @@ from worker.delivery.agreement import mark
 from worker.delivery.outcome import Attempt, Outcome
 from worker.runtime.runtime import Runtime
 from worker.store import inbox
+from worker.store.durable import NotCopiedError
 from worker.store.fair_shares import PIECE
 from worker.store.inbox import accept
 from worker.store.shard import Store
@@ -105,7 +106,7 @@ def test_the_shards_are_woken_once_each(sent: Sent) -> None:
     assert sorted(sent) == [("advance", (KEYS.of("P1").number,)), ("advance", (KEYS.of("P2").number,))]
 
 
-@pytest.mark.parametrize("error", [RedisConnectionError("gone"), SoftTimeLimitExceeded()])
+@pytest.mark.parametrize("error", [RedisConnectionError("gone"), NotCopiedError(1, 2), SoftTimeLimitExceeded()])
 def test_while_the_store_cannot_be_reached_the_messages_go_back_to_the_queue(
     store: Store, sent: Sent, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:

@@ -23,6 +23,7 @@ from worker.intake.store import IntakeStore
 from worker.intake.watched_config import IntakeConfig
 from worker.runtime.bulkhead import Bulkhead
 from worker.store.capacity import FULL
+from worker.store.durable import NotCopiedError
 
 FHIR = {"Content-Type": "application/fhir+json"}
 JSON = {"Content-Type": "application/json"}
@@ -292,6 +293,25 @@ def test_a_store_that_is_down_accepts_nothing_and_asks_for_another_try(
     monkeypatch.setattr(ward.redis, "pipeline", down)
     answer = ward.post(path, body, JSON)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+
+
+@pytest.mark.parametrize(("path", "body"), [("/fhir", observation()), ("/messages", reading("crp", 85))])
+def test_what_too_few_machines_have_is_not_accepted(
+    ward: Ward, path: str, body: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def accepting(redis: Redis) -> Any:
+        pipe = redis.pipeline(transaction=True)
+
+        def execute() -> Any:
+            raise NotCopiedError(1, 2)
+
+        monkeypatch.setattr(pipe, "execute", execute)
+        return pipe
+
+    monkeypatch.setattr("worker.intake.store.accepting", accepting)
+    answer = ward.post(path, body, JSON)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert "too few machines" in issues(answer)
 
 
 @pytest.mark.parametrize(("path", "body"), [("/fhir", observation()), ("/messages", reading("crp", 85))])

@@ -24,6 +24,7 @@ from worker.intake.mllp.acknowledger import (
 )
 from worker.intake.mllp.frames import Frame, FrameReader
 from worker.intake.parsed import ElementOutcome
+from worker.store.durable import NotCopiedError
 
 NOW = datetime(2024, 6, 14, 8, 0, tzinfo=UTC)
 
@@ -102,7 +103,7 @@ def test_whatever_is_kept_is_accepted_and_nothing_else(outcome: ElementOutcome, 
     assert not answered.close
 
 
-@pytest.mark.parametrize("error", [NoConnection("down"), RuntimeError("a bug")])
+@pytest.mark.parametrize("error", [NoConnection("down"), NotCopiedError(1, 2), RuntimeError("a bug")])
 def test_with_the_store_down_nothing_is_said_and_the_connection_ends(error: Exception) -> None:
     answered = reply(Shelf(error=error), message(1), message(2))
     assert (answered.data, answered.close) == (b"", True)
