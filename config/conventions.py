@@ -24,6 +24,7 @@ class CrsConventions(Configuration):
     severe_spo2: Convention[Decimal]
     waiver_tail: Convention[Duration]
     clear_sets_apart: Convention[Duration]
+    fever_returns_within: Convention[Duration]
     statement_holds: Convention[Duration]
     other_cause_holds: Convention[Duration]
     worse_ends_statement: Convention[bool]
@@ -35,6 +36,7 @@ class IcansConventions(Configuration):
     """How long a neurological assessment describes the patient, and below which age CAPD is used (years)."""
 
     assessment_holds: Convention[Duration]
+    ice_wavers_within: Convention[Duration]
     capd_below_age: Convention[int]
 
 
@@ -87,6 +89,7 @@ class CountConventions(Configuration):
     """Institutional notices on laboratory values that no CTCAE term covers (mg/dL)."""
 
     igg_low: Convention[Decimal]
+    febrile_neutropenia_clear_for: Convention[Duration]
 
 
 class ConfirmationConventions(Configuration):

@@ -9,13 +9,24 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
+from alerts.chart.chart import Chart
 from alerts.episodes.delivery_log import Delivery, Plan, Reason
 from alerts.episodes.episode import Episode, EpisodeResult, Past, Severity, episode_id, opened
 from alerts.rules.finding import Finding
 from config.site import higher
+from config.vocabulary import ANTICYTOKINE_DRUGS, STEROIDS, VASOPRESSIN, VASOPRESSORS
 
 ACK_RENEWAL_GROWTH = 12
-"""Each renewed acknowledgement lasts this many times as long as the one before: an hour, half a day, the maximum."""
+"""Each renewed acknowledgement lasts this many times as long as the one before, up to the maximum."""
+
+SIGNS_OF_CARE = (*ANTICYTOKINE_DRUGS, *STEROIDS, *VASOPRESSORS, VASOPRESSIN, "levetiracetam")
+"""Treatments of CRS and ICANS. Each that is charted shows that somebody is on it."""
+
+CRITICAL_LEVEL = 3
+"""The level from which a condition with events is critical by itself: ICANS of grade 3."""
+
+LOWEST = 1
+"""The lowest level of a condition that is not clear."""
 
 
 def apply_finding(
@@ -123,6 +134,13 @@ def _improved(episode: Episode, finding: Finding) -> Episode:
     )
 
 
+def _resting(episode: Episode, finding: Finding) -> Episode:
+    """The episode at the lowest level: its condition is clear, and may return for a while without being news."""
+    if episode.level == LOWEST:
+        return replace(episode, urgency=finding.urgency)
+    return replace(episode, level=LOWEST, was=episode.level, urgency=finding.urgency, members=finding.members)
+
+
 def _remembered(episode: Episode, depth: int = 4) -> Episode:
     """The episode before a worsening, without its deliveries. It holds one earlier episode for each grade."""
     undo = None if episode.undo is None or depth == 0 else _remembered(episode.undo, depth - 1)
@@ -133,10 +151,13 @@ def _lower(episode: Episode, past: Past | None, finding: Finding, at: datetime, 
     measured = finding.measured_at or at
     if finding.over:
         return closed(episode, at, "resolved")
+    if finding.rests:
+        return EpisodeResult(_resting(episode, finding), past)
     if episode.lower_since is None:
         return EpisodeResult(replace(episode, lower_since=measured), past)
     waiting = finding.over is False and finding.level == 0
-    if waiting or measured - episode.lower_since < apart:
+    clear_for = max(apart, finding.clear_for) if finding.level == 0 else apart
+    if waiting or measured - episode.lower_since < clear_for:
         return EpisodeResult(episode, past)
     if finding.level == 0:
         return closed(episode, at, "resolved")
@@ -186,19 +207,41 @@ def news_of_the_past(episode: Episode | None, past: Past | None, finding: Findin
 
 
 def acknowledge(episode: Episode, by: str, at: datetime) -> Episode:
-    """Stop the ladder. A worsening starts it again, and so does the acknowledgement timeout."""
-    asked = any(last.reason == "still_on_it" and last.to == by for last in episode.deliveries[-1:])
+    """Stop the ladder. A worsening starts it again, and so does the acknowledgement timeout.
+
+    Whoever was asked since the last worsening whether they are still on it renews, also after the ladder started again.
+    An event that made a low grade critical is past once somebody has acknowledged it: nobody is asked about it.
+    """
+    since = episode.worsening_known_at
+    asked = any(one.reason == "still_on_it" and one.to == by and one.at >= since for one in episode.deliveries)
     ack_renewals = episode.ack_renewals + 1 if asked else 0
+    is_past = bool(episode.events) and episode.level < CRITICAL_LEVEL
     return replace(
         episode,
         acknowledged_by=by,
         acknowledged_at=at,
         handed_over=(),
         ack_renewals=ack_renewals,
-        next_at=ack_times_out_at(episode.plan, at, ack_renewals),
+        next_at=None if is_past else ack_times_out_at(episode.plan, at, ack_renewals),
         deliveries=tuple(_answered(delivery, by, at) for delivery in episode.deliveries),
         direct_notifications=(),
     )
+
+
+def renewed_by_treatment(episode: Episode, chart: Chart, now: datetime) -> Episode:
+    """The episode with its acknowledgement renewed if it times out now, and a treatment was charted since.
+
+    Whoever treats the patient need not be asked whether somebody is still on it.
+    """
+    plan, since = episode.plan, episode.acknowledged_at
+    if plan is None or since is None or plan.ack_timeout is None or episode.due_at is None or episode.due_at > now:
+        return episode
+    since = max(since, now - max(plan.ack_timeout, plan.ack_timeout_max))
+    latest = (chart.latest(drug, now) for drug in SIGNS_OF_CARE)
+    if not any(entry is not None and entry.effective > since for entry in latest):
+        return episode
+    renewals = episode.ack_renewals + 1
+    return replace(episode, ack_renewals=renewals, next_at=ack_times_out_at(plan, now, renewals))
 
 
 def ack_times_out_at(plan: Plan | None, at: datetime, ack_renewals: int) -> datetime | None:

@@ -21,7 +21,10 @@ ENDED: tuple[Reason, ...] = ("resolved", "retracted", "ended")
 """
 
 URGENCIES_PAGED_AT_END = ("critical", "high")
-"""Urgencies of which the end of an episode pages. Other episodes end silently on the board."""
+"""Urgencies of which an end that somebody stated pages."""
+
+URGENCIES_PAGED_WHEN_RESOLVED = ("critical",)
+"""Urgencies of which an end by measurements pages. Other episodes end silently on the board."""
 
 FIRST: tuple[Reason, ...] = ("new", "worse", "recurrent")
 """Reasons for a first page about an episode or its worsening."""
@@ -29,7 +32,7 @@ FIRST: tuple[Reason, ...] = ("new", "worse", "recurrent")
 LATE = "{what} (charted late)"
 """The title of a finding that was charted late."""
 
-MOST_URGENT: dict[Reason, Urgency] = {"still_on_it": "high", "taken_over": "low"}
+MOST_URGENT: dict[Reason, Urgency] = {"still_on_it": "medium", "taken_over": "low"}
 """The highest urgency of pages for a reason: a request to renew an acknowledgement is no new emergency."""
 
 UNREGISTERED = "unregistered patient: would be {what}"
@@ -59,6 +62,13 @@ class Ending(Struct, frozen=True):
     source: str
     by: str = ""
     record: str = ""
+
+
+def pages_end(episode: Episode, reason: Reason) -> bool:
+    """Whether the end of an episode pages whoever was paged."""
+    if reason == "retracted":
+        return True
+    return episode.highest in (URGENCIES_PAGED_WHEN_RESOLVED if reason == "resolved" else URGENCIES_PAGED_AT_END)
 
 
 class PageConcern(Struct, frozen=True):

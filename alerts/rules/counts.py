@@ -23,31 +23,42 @@ def febrile_neutropenia(inputs: RuleInput) -> Finding | None:
         conventions = tuple(dict.fromkeys((*conventions, *temperature.conventions)))
         grade = grade if temperature.level else 0
     title = phrase("febrile neutropenia grade {n}", n=grade)
-    found = of_result(result, "febrile_neutropenia", grade, "high", title, conventions=conventions)
+    clear_for = inputs.site.conventions.counts.febrile_neutropenia_clear_for.value
+    if not grade:
+        conventions = (*conventions, "counts.febrile_neutropenia_clear_for")
+    found = of_result(result, "febrile_neutropenia", grade, "high", title, conventions=conventions, clear_for=clear_for)
     return found if grade else once_final(found)
 
 
 NO_GRADE_4 = Phrase("no grade 4 count")
 
+EXPECTED = ("white_cells", "lymphocytes")
+"""Counts that lymphodepletion brings to grade 4."""
+
 COUNTS = ("anemia", "platelets", "neutrophils", "white_cells", "lymphocytes")
 
 
 def cytopenia(inputs: RuleInput) -> Finding | None:
-    """A count of CTCAE grade 4: medium. Each further term pages once."""
+    """A count of CTCAE grade 4: medium. Each further term pages once.
+
+    White cells and lymphocytes alone are low, and page nobody beside another count: after lymphodepletion they are
+    grade 4 in nearly everybody.
+    """
     known = {term: inputs.now.ctcae[term] for term in COUNTS if inputs.now.ctcae[term].grade is not None}
     final = {term: result for term, result in known.items() if not is_preliminary(result)}
     worst = {term: result for term, result in final.items() if result.grade == 4}
     if not final or (not worst and len(final) < len(known)):
         return None
     results = list((worst or final).values())
+    unexpected = tuple(term for term in worst if term not in EXPECTED)
     return Finding(
         condition="cytopenia",
         level=4 if worst else 0,
-        urgency="medium",
+        urgency="low" if worst and not unexpected else "medium",
         title=phrase("CTCAE grade 4: {list}", list=Listed(tuple(map(Name, worst)))) if worst else NO_GRADE_4,
         because=tuple(reason for result in results for reason in result.because),
         evidence=tuple(item for result in results for item in result.evidence),
-        members=tuple(worst),
+        members=unexpected or tuple(worst),
         provisional=any(result.provisional for result in worst.values()),
     )
 

@@ -1,7 +1,7 @@
 """The input of an alert rule, and its finding."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 
 from msgspec import Struct
@@ -21,6 +21,8 @@ class Finding(Struct, frozen=True, kw_only=True):
 
     `members` are the parts of a compound condition; a new one pages again. `events` page again within a level. `over`:
     the condition itself decides that it has ended. `due`: when its rule changes the finding without a new message.
+    `clear_for`: how long the condition is clear before its episode ends, if longer than two clear sets are apart.
+    `rests`: clear, but a return at the lowest level belongs to the same episode and is no news.
     """
 
     condition: str
@@ -38,6 +40,8 @@ class Finding(Struct, frozen=True, kw_only=True):
     over: bool | None = None
     due: datetime | None = None
     assessed_at: datetime | None = None
+    clear_for: timedelta = timedelta()
+    rests: bool = False
 
     @property
     def measured_at(self) -> datetime | None:

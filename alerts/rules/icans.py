@@ -98,7 +98,7 @@ def _ice_fall(inputs: RuleInput) -> tuple[Urgency | None, Phrase | None]:
     last = _ice_before(inputs.chart, at)
     if last is None:
         last = baseline
-    if last is None or score >= last:
+    if last is None or score >= last or _only_as_low_as_lately(inputs, score, last, at):
         return None, None
     below = (last if baseline is None else baseline) - score
     fell: dict[str, Arg] = {"n": f"{last - score:f}", "n2": f"{last:f}", "n3": score}
@@ -112,6 +112,14 @@ def _ice_fall(inputs: RuleInput) -> tuple[Urgency | None, Phrase | None]:
     if last - score >= ICE_FALL_HIGH or below >= ICE_FALL_HIGH:
         return "high", text
     return None, None
+
+
+def _only_as_low_as_lately(inputs: RuleInput, score: int, last: Decimal, at: datetime) -> bool:
+    """Whether an ICE only falls back to where it was a while before: it wavers by a point or two."""
+    since = at - inputs.site.conventions.icans.ice_wavers_within.value
+    lately = [entry.value for entry in inputs.chart.between("ice", since, at) if entry.effective < at]
+    lowest = min((value for value in lately if value is not None), default=None)
+    return lowest is not None and score >= lowest and last - score < ICE_FALL_CRITICAL
 
 
 def _ice_before(chart: Chart, at: datetime) -> Decimal | None:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from alerts.grading import pressures
 from alerts.grading.fever import has_other_fever
 from alerts.rules import schedule
+from alerts.rules.crs import rests_until
 from alerts.rules.finding import Finding, RuleInput
 from alerts.rules.scores import m_easix_over
 from alerts.wording.phrase import Arg, At, Listed, Name, Phrase, phrase
@@ -131,7 +132,7 @@ def at_risk(inputs: RuleInput) -> tuple[Phrase, ...]:
     found = []
     if _is_febrile(inputs):
         found.append(Phrase("fever"))
-    if inputs.now.crs.grade or inputs.now.course.is_open:
+    if inputs.now.crs.grade or inputs.now.course.is_open or rests_until(inputs) is not None:
         found.append(Phrase("CRS not over"))
     if inputs.now.icans.grade or _has_lost_points(inputs):
         found.append(Phrase("ICANS not over"))

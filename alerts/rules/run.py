@@ -41,8 +41,9 @@ def findings(
 
 def next_review(found: Sequence[Finding], now: Assessment, chart: Chart, site: Site) -> datetime | None:
     """When a rule may find something new without a new message."""
+    inputs = RuleInput(RuleMemory(), now, chart, site)
     dues = [finding.due for finding in found]
-    dues.append(icans.repeat_awaited_until(RuleInput(RuleMemory(), now, chart, site)))
+    dues += [icans.repeat_awaited_until(inputs), crs.rests_until(inputs)]
     dues.append(chart.infused)
     return min((at for at in dues if at is not None and at > now.at), default=None)
 

@@ -26,6 +26,7 @@ class StepNews:
     def __init__(self) -> None:
         self.findings: dict[str, Finding] = {}
         self.ended: list[tuple[PageConcern, tuple[str, ...]]] = []
+        self.along: list[tuple[PageConcern, tuple[str, ...]]] = []
 
     def add(self, episode: str, finding: Finding) -> None:
         """Keep the latest finding of an episode. An event of an earlier finding stays among its reasons."""
@@ -35,11 +36,16 @@ class StepNews:
             finding = replace(finding, because=(*finding.because, *events))
         self.findings[episode] = finding
 
-    def add_ended(self, concern: PageConcern) -> None:
-        """Notify everybody who was paged of an episode, or acknowledged it, that it ended: with low urgency."""
+    def add_ended(self, concern: PageConcern, *, alone: bool = True) -> None:
+        """Notify everybody who was paged of an episode, or acknowledged it, that it ended: with low urgency.
+
+        Without `alone` only on a page that they get of another reason.
+        """
         episode = concern.episode
         people = dict.fromkeys(person for person in (*episode.notified, episode.acknowledged_by) if person)
-        self.ended.append((replace(concern, episode=replace(episode, urgency="low")), tuple(people)))
+        (self.ended if alone else self.along).append(
+            (replace(concern, episode=replace(episode, urgency="low")), tuple(people))
+        )
 
 
 class ComposedPages(NamedTuple):
@@ -74,9 +80,9 @@ def compose_pages(
 def _by_recipient(due: list[Notifications], news: StepNews, site: Site) -> dict[tuple[str, str], list[PageConcern]]:
     found: dict[tuple[str, str], list[PageConcern]] = {}
 
-    def add(person: str, channel: str, concern: PageConcern) -> None:
+    def add(person: str, channel: str, concern: PageConcern, *, alone: bool = True) -> None:
         known = site.on_call.people.get(person)
-        if known is not None:
+        if known is not None and (alone or (person, channel or known.channels[0]) in found):
             found.setdefault((person, channel or known.channels[0]), []).append(concern)
 
     for one in due:
@@ -84,9 +90,10 @@ def _by_recipient(due: list[Notifications], news: StepNews, site: Site) -> dict[
             concern = PageConcern(one.episode, notification.reason, news.findings.get(one.episode.id))
             for recipient in notification.recipients:
                 add(recipient.person, recipient.channel, concern)
-    for concern, people in news.ended:
-        for person in people:
-            add(person, "", concern)
+    for alone, ended in ((True, news.ended), (False, news.along)):
+        for concern, people in ended:
+            for person in people:
+                add(person, "", concern, alone=alone)
     return found
 
 

@@ -21,7 +21,7 @@ from alerts.messages import (
     Receipt,
     Silence,
 )
-from alerts.pages.concern import URGENCIES_PAGED_AT_END, Ending, PageConcern
+from alerts.pages.concern import Ending, PageConcern, pages_end
 from alerts.state import Effects, PatientState, dead_letter
 from alerts.step.compose import StepNews
 from alerts.step.journal_events import answer_event, closed_event, silence_event
@@ -261,10 +261,13 @@ def _with_chart(state: PatientState, chart: Chart) -> PatientState:
 def end_all(
     state: PatientState, ending: Ending, now: datetime, site: Site, effects: Effects, news: StepNews
 ) -> PatientState:
-    """Close every open episode because of a discharge or a merge, and notify everybody paged of an urgent one."""
+    """Close every open episode because of a discharge or a merge.
+
+    Everybody paged of an urgent one is notified, unless its condition had cleared already.
+    """
     by, reason = ("merge", "merged") if ending.what == "merged" else ("discharge", "resolved")
     for episode in list(state.episodes.values()):
-        if episode.highest in URGENCIES_PAGED_AT_END:
+        if episode.level_now != 0 and pages_end(episode, "ended"):
             news.add_ended(PageConcern(episode, "ended", None, ending=ending))
         state = _close(state, episode, now, site, effects, by=by, reason=reason, by_person=False)
     return state

@@ -18,7 +18,7 @@ from alerts.assessment.assessment import Assessment, assess, assess_each, assess
 from alerts.episodes import escalation, lifecycle
 from alerts.episodes.episode import Episode, cancel_pages
 from alerts.messages import SITE_SUBJECT, AnyMessage
-from alerts.pages.concern import LATE, URGENCIES_PAGED_AT_END, PageConcern
+from alerts.pages.concern import LATE, URGENCIES_PAGED_AT_END, PageConcern, pages_end
 from alerts.rules.after_discharge import AFTER_DISCHARGE, after_discharge, rests_on_news
 from alerts.rules.finding import Finding
 from alerts.rules.run import findings, next_review, remember
@@ -213,13 +213,14 @@ def _end(run: StepRun, ended: PageConcern) -> None:
     run.effects.cancelled.extend(run.state.cancellable(episode.pending, besides=episode))
     run.effects.events.append(closed_event(run.state, episode, ended.reason, run.now, run.site))
     if episode.notified and (ended.reason == "retracted" or episode.highest in URGENCIES_PAGED_AT_END):
-        run.news.add_ended(ended)
+        run.news.add_ended(ended, alone=pages_end(episode, ended.reason))
 
 
 def _notify(run: StepRun) -> None:
     """Ask every ladder who is due now, and compose the pages."""
     due_now = []
     for episode in list(run.state.episodes.values()):
+        episode = lifecycle.renewed_by_treatment(episode, run.state.chart, run.now)
         due = escalation.due_unless_silenced(episode, run.state.silences, run.now, run.site)
         run.state = run.state.with_episode(due.episode)
         run.effects.faults.extend(gap_fault(role, run.now) for role in due.gaps)

@@ -18,6 +18,7 @@ def treated_and_over(ward: Ward) -> str:
     ward.normal()
     ward.to("20:00")
     ward.normal()
+    ward.to("20:00", day=2)
     assert not ward.is_open("crs")
     assert ward.notified() == []
     return first.episode
@@ -179,7 +180,7 @@ def test_acknowledged_is_not_resolved(ward: Ward) -> None:
     assert ward.episode("crs").acknowledged_by == "haematologist-1"
 
 
-def test_crs_is_over_after_two_clear_sets_6_hours_apart(ward: Ward) -> None:
+def test_crs_rests_after_two_clear_sets_6_hours_apart_and_is_over_a_day_later(ward: Ward) -> None:
     ward.normal(temp=38.5, sbp=84)
     ward.ack(ward.page())
     ward.to("14:00")
@@ -187,9 +188,45 @@ def test_crs_is_over_after_two_clear_sets_6_hours_apart(ward: Ward) -> None:
     assert ward.is_open("crs")
     ward.to("20:00")
     ward.normal()
+    assert (ward.episode("crs").level, ward.episode("crs").level_now) == (1, 0)
+    ward.to("19:59", day=2)
+    assert ward.is_open("crs")
+    ward.to("20:00", day=2)
     assert not ward.is_open("crs")
+    assert ward.new_pages() == []
+
+
+def rested(ward: Ward) -> None:
+    """A CRS 2 that has cleared: two clear sets, at 14:00 and 20:00."""
+    ward.normal(temp=38.5, sbp=84)
+    ward.ack(ward.page())
+    for clock in ("14:00", "20:00"):
+        ward.to(clock)
+        ward.normal()
+
+
+def test_fever_alone_that_returns_within_a_day_is_no_news(ward: Ward) -> None:
+    rested(ward)
+    ward.to("06:00", day=2)
+    ward.normal(temp=38.4)
+    assert ward.new_pages() == []
+    assert ward.episode("crs").level_now == 1
+
+
+def test_a_crs_2_that_returns_within_a_day_pages_at_once(ward: Ward) -> None:
+    rested(ward)
+    ward.to("06:00", day=2)
+    ward.normal(temp=38.4, sbp=84)
     page = ward.page()
-    assert (page.reason, page.urgency, page.to) == ("resolved", "low", "haematologist-1")
+    assert (page.urgency, page.reason) == ("high", "worse")
+
+
+def test_fever_that_returns_after_a_day_is_a_return_and_high(ward: Ward) -> None:
+    rested(ward)
+    ward.to("21:00", day=2)
+    ward.normal(temp=38.4)
+    page = ward.page()
+    assert (page.urgency, page.reason) == ("high", "recurrent")
 
 
 def test_clear_sets_less_than_6_hours_apart_do_not_close_it(ward: Ward) -> None:
@@ -224,15 +261,16 @@ def test_fever_after_one_clear_set_neither_closes_nor_pages(ward: Ward) -> None:
     assert ward.notified() == []
 
 
-def test_everybody_who_was_paged_is_notified_of_the_end(ward: Ward) -> None:
-    ward.normal(temp=38.5, sbp=84)
-    ward.to("10:25")
+def test_everybody_who_was_paged_of_a_critical_one_is_notified_of_the_end(ward: Ward) -> None:
+    ward.normal(temp=38.5, device="high_flow_nasal_cannula")
+    ward.to("10:12")
     ward.ack(ward.pages[-1], by="haematologist-2")
     ward.to("14:00")
-    ward.normal()
-    ward.new_pages()
+    ward.normal(device="none")
     ward.to("20:00")
-    ward.normal()
+    ward.normal(device="none")
+    ward.new_pages()
+    ward.to("20:00", day=2)
     assert ward.notified() == [("20:00", "haematologist-1", "resolved"), ("20:00", "haematologist-2", "resolved")]
 
 
@@ -241,7 +279,7 @@ def test_everybody_who_was_paged_is_notified_of_the_end(ward: Ward) -> None:
 
 def test_crs_that_returns_after_it_was_over_is_recurrent_and_high(ward: Ward) -> None:
     treated_and_over(ward)
-    ward.to("06:00", day=2)
+    ward.to("06:00", day=3)
     ward.normal(temp=38.2)
     page = ward.page()
     assert (page.urgency, page.reason) == ("high", "recurrent")
@@ -250,7 +288,7 @@ def test_crs_that_returns_after_it_was_over_is_recurrent_and_high(ward: Ward) ->
 
 def test_a_returned_crs_is_an_episode_of_its_own(ward: Ward) -> None:
     first = treated_and_over(ward)
-    ward.to("06:00", day=2)
+    ward.to("06:00", day=3)
     ward.normal(temp=38.2)
     assert ward.page().episode != first
 
@@ -271,7 +309,7 @@ def test_after_tocilizumab_fever_is_waived_for_72_hours(
 
 def test_a_page_on_a_waived_fever_names_the_convention(ward: Ward) -> None:
     treated_and_over(ward)
-    ward.jump(hours=24)
+    ward.jump(hours=12)
     ward.normal(spo2=88)
     page = ward.page()
     assert "fever not required" in page.text

@@ -97,6 +97,7 @@ def test_a_low_pressure_between_clear_sets_starts_the_count_again(ward: Ward) ->
     assert ward.is_open("crs")
     ward.jump(hours=3)
     ward.normal()
+    ward.jump(hours=24)
     assert not ward.is_open("crs")
 
 

@@ -291,3 +291,38 @@ def test_a_fall_seen_only_after_a_fast_clock_is_paged_all_the_same(ward: Ward) -
     ward.vitals(at=ward.now + timedelta(minutes=4), hr=80)
     ward.ice(4)
     assert ward.page().urgency == "critical"
+
+
+def test_an_ice_that_wavers_by_a_point_or_two_pages_once(ward: Ward) -> None:
+    """Each fall is critical by its distance from the baseline; it is news only below what was there already."""
+    ward.stays_on_it()
+    ward.ice(6)
+    ward.ack(ward.page())
+    for hour, score in ((16, 7), (20, 6), (23, 8)):
+        ward.to(f"{hour}:00")
+        ward.ice(score)
+    ward.to("08:00", day=2)
+    ward.ice(6)
+    assert ward.new_pages() == []
+    ward.to("12:00", day=2)
+    ward.ice(5)
+    assert ward.page().urgency == "critical"
+
+
+def test_a_fall_by_three_pages_though_the_ice_was_as_low_before(ward: Ward) -> None:
+    ward.ice(6)
+    ward.ack(ward.page())
+    ward.to("16:00")
+    ward.ice(9)
+    ward.to("20:00")
+    ward.ice(6)
+    assert ward.page().urgency == "critical"
+
+
+def test_nobody_is_asked_about_a_fall_of_the_ice_within_a_low_grade(ward: Ward) -> None:
+    ward.ice(6)
+    page = ward.page()
+    assert page.urgency == "critical"
+    ward.ack(page)
+    ward.to("09:00", day=2)
+    assert ward.new_pages() == []

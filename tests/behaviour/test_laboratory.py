@@ -106,13 +106,28 @@ def test_a_low_car_hematotox_pages_nobody() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "value", "term"),
-    [("platelets", 24, "platelets"), ("neutrophils", 0.4, "neutrophils"), ("white_cells", 0.9, "white cells")],
+    [("platelets", 24, "platelets"), ("neutrophils", 0.4, "neutrophils")],
 )
 def test_a_count_of_grade_4_is_medium(ward: Ward, kind: str, value: float, term: str) -> None:
     ward.lab(**{kind: value})
     page = ward.page()
     assert (page.urgency, page.condition, page.reason) == ("medium", "cytopenia", "new")
     assert f"CTCAE 4 {term}" in page.title
+
+
+def test_counts_that_lymphodepletion_brings_to_grade_4_are_low_alone_and_page_nobody_beside_another(ward: Ward) -> None:
+    ward.lab(white_cells=0.9)
+    assert ward.new_pages() == []
+    (page,) = ward.listed("cytopenia")
+    assert page.urgency == "low"
+    ward.jump(hours=1)
+    ward.lab(platelets=24)
+    page = ward.page()
+    assert page.urgency == "medium"
+    ward.ack(page)
+    ward.jump(hours=1)
+    ward.lab(lymphocytes=0.1)
+    assert ward.new_pages() == []
 
 
 def test_a_count_of_grade_3_pages_nobody(ward: Ward) -> None:
@@ -179,6 +194,30 @@ def test_a_temperature_of_38_0_is_febrile_neutropenia_only_when_it_lasts(ward: W
     ward.new_pages()
     ward.normal(temp=38.0)
     assert ward.page().condition == "febrile_neutropenia"
+
+
+def test_fever_that_returns_in_neutropenia_within_48_hours_is_no_news(ward: Ward) -> None:
+    ward.lab(neutrophils=0.8)
+    ward.normal(temp=38.4)
+    ward.ack(ward.page())
+    for hours in (8, 8, 16):
+        ward.jump(hours=hours)
+        ward.normal()
+    ward.jump(hours=4)
+    ward.normal(temp=38.4)
+    assert ward.new_pages() == []
+    assert ward.is_open("febrile_neutropenia")
+
+
+def test_febrile_neutropenia_is_over_after_48_hours_without_fever(ward: Ward) -> None:
+    ward.lab(neutrophils=0.8)
+    ward.normal(temp=38.4)
+    ward.ack(ward.page())
+    for _ in range(7):
+        ward.jump(hours=8)
+        assert ward.is_open("febrile_neutropenia")
+        ward.normal()
+    assert not ward.is_open("febrile_neutropenia")
 
 
 def test_fever_with_enough_neutrophils_is_no_febrile_neutropenia(ward: Ward) -> None:

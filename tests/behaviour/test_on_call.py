@@ -204,34 +204,58 @@ def test_the_episode_says_what_became_of_each_page() -> None:
 # -- a taking runs out -----------------------------------------------------------------------------
 
 
-def test_whoever_has_a_critical_page_is_asked_after_an_hour_whether_they_are_still_on_it(ward: Ward) -> None:
+def test_whoever_has_a_critical_page_is_asked_after_4_hours_whether_they_are_still_on_it(ward: Ward) -> None:
     ward.ack(critical(ward))
-    ward.to("10:59")
+    ward.to("13:59")
     assert ward.notified() == []
-    ward.to("11:00")
-    assert ward.notified() == [("11:00", ON_CALL, "still_on_it")]
+    ward.to("14:00")
+    asked = ward.pages[-1]
+    assert ward.notified() == [("14:00", ON_CALL, "still_on_it")]
+    assert asked.urgency == "medium"
 
 
 def test_without_an_answer_the_ladder_starts_again(ward: Ward) -> None:
     ward.ack(critical(ward))
-    ward.to("11:21")
+    ward.to("14:21")
     assert ward.notified() == [
-        ("11:00", ON_CALL, "still_on_it"),
-        ("11:05", ON_CALL, "repeat"),
-        ("11:10", ON_CALL, "repeat"),
-        ("11:15", SECOND, "repeat"),
-        ("11:20", CONSULTANT, "repeat"),
+        ("14:00", ON_CALL, "still_on_it"),
+        ("14:05", ON_CALL, "repeat"),
+        ("14:10", ON_CALL, "repeat"),
+        ("14:15", SECOND, "repeat"),
+        ("14:20", CONSULTANT, "repeat"),
     ]
 
 
-def test_a_yes_lasts_half_a_day(ward: Ward) -> None:
+@pytest.mark.parametrize(("hour", "asked"), [("13:30", False), ("09:30", True)], ids=["since", "before"])
+def test_whoever_treats_is_not_asked_whether_they_are_still_on_it(ward: Ward, hour: str, *, asked: bool) -> None:
     ward.ack(critical(ward))
-    ward.to("11:02")
+    ward.to("13:30")
+    ward.give("dexamethasone", 10, "mg", at=ward.at(hour))
+    ward.to("14:00")
+    assert bool(questions(ward)) == asked
+
+
+def questions(ward: Ward) -> list[tuple[str, str, str]]:
+    return [notified for notified in ward.notified() if notified[2] == "still_on_it"]
+
+
+def test_a_yes_lasts_a_day(ward: Ward) -> None:
+    ward.ack(critical(ward))
+    ward.to("14:02")
     ward.ack(ward.page())
-    ward.to("23:01")
-    assert [notified for notified in ward.notified() if notified[2] == "still_on_it"] == []
-    ward.to("23:02")
-    assert ("23:02", ON_CALL, "still_on_it") in ward.notified()
+    ward.to("09:59", day=2)
+    assert questions(ward) == []
+    assert ward.episode("icans").next_at == ward.at("14:02", day=2)
+
+
+def test_a_yes_after_the_ladder_has_started_again_lasts_as_long(ward: Ward) -> None:
+    ward.ack(critical(ward))
+    ward.to("14:05")
+    ward.ack(ward.pages[-1])
+    ward.new_pages()
+    assert ward.episode("icans").ack_renewals == 1
+    ward.to("09:00", day=2)
+    assert questions(ward) == []
 
 
 def test_what_is_over_is_not_asked_about(ward: Ward) -> None:
@@ -251,8 +275,8 @@ def test_less_than_critical_is_taken_until_it_worsens(ward: Ward) -> None:
 
 def test_a_taking_by_somebody_who_is_no_longer_configured_runs_out_into_the_ladder(ward: Ward) -> None:
     ward.ack(critical(ward), by="locum-9")
-    ward.to("11:00")
-    assert ward.notified() == [("11:00", ON_CALL, "repeat")]
+    ward.to("14:00")
+    assert ward.notified() == [("14:00", ON_CALL, "repeat")]
 
 
 # -- clear -----------------------------------------------------------------------------------------
@@ -294,31 +318,31 @@ def test_an_abnormal_set_before_the_next_step_leaves_the_ladder_as_it_was(ward: 
 
 def test_while_it_is_clear_nobody_is_asked_whether_they_are_still_on_it(ward: Ward) -> None:
     ward.normal(temp=38.5)
-    ward.start("norepinephrine")
+    ward.vitals(device="high_flow_nasal_cannula")
     ward.ack(ward.pages[-1])
     ward.jump(minutes=30)
-    ward.stop("norepinephrine")
+    ward.vitals(device="none")
     ward.normal()
     ward.new_pages()
-    ward.to("13:00")
+    ward.to("15:00")
     assert ward.notified() == []
     ward.normal(temp=38.5)
-    ward.start("norepinephrine")
-    assert ward.notified() == [("13:00", ON_CALL, "still_on_it")]
+    ward.vitals(device="high_flow_nasal_cannula")
+    assert ward.notified() == [("15:00", ON_CALL, "still_on_it")]
 
 
 def test_whoever_has_it_is_not_asked_while_it_is_lower_than_it_was(ward: Ward) -> None:
     ward.normal(temp=38.5)
-    ward.start("norepinephrine")
+    ward.vitals(device="high_flow_nasal_cannula")
     ward.ack(ward.pages[-1])
     ward.jump(minutes=30)
-    ward.stop("norepinephrine")
+    ward.vitals(device="none")
     ward.normal(temp=38.5)
     ward.new_pages()
-    ward.to("13:00")
+    ward.to("15:00")
     assert ward.notified() == []
-    ward.start("norepinephrine")
-    assert ward.notified() == [("13:00", ON_CALL, "still_on_it")]
+    ward.vitals(device="high_flow_nasal_cannula")
+    assert ward.notified() == [("15:00", ON_CALL, "still_on_it")]
 
 
 def test_what_was_charted_late_and_is_clear_by_now_is_paged_once(ward: Ward) -> None:

@@ -97,9 +97,9 @@ def test_a_ladder_is_in_time_at_each_of_its_steps_and_when_it_is_answered() -> N
         at = NOW + minutes(step.minute)
         answered = acknowledge(step.episode, ON_CALL, at + minutes(4.9))
         handed = reassign(step.episode, at, SITE, by=ON_CALL, to=SECOND)
-        asked = due(answered, at + hours(2), SITE)
+        asked = due(answered, at + hours(5), SITE)
         assert asked is not None
-        for episode, now in ((step.episode, at), (answered, at), (handed, at), (asked.episode, at + hours(2))):
+        for episode, now in ((step.episode, at), (answered, at), (handed, at), (asked.episode, at + hours(5))):
             assert due_in_time(episode, now, SITE) == episode
 
 

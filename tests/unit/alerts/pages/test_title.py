@@ -154,9 +154,9 @@ def test_what_nobody_was_notified_of_yet_is_as_urgent_as_its_episode() -> None:
     assert lower(finding(3, "critical"), 1, "new").urgency == "critical"
 
 
-def test_whoever_has_it_is_asked_with_at_most_high_urgency() -> None:
-    assert concern(finding(4, "critical"), "still_on_it").urgency == "high"
-    assert concern(finding(1, "medium"), "still_on_it").urgency == "medium"
+def test_whoever_has_it_is_asked_with_at_most_medium_urgency() -> None:
+    assert concern(finding(4, "critical"), "still_on_it").urgency == "medium"
+    assert concern(finding(1, "low"), "still_on_it").urgency == "low"
 
 
 def test_counts_that_are_no_longer_low_are_said_to_be_so() -> None:
