@@ -171,8 +171,8 @@ def test_a_commit_lands_only_where_its_lease_stands(whole: Sentinels, redis: Sto
     with whole.asking(whole.primary()) as new:
         new.set(shard.lease, Lease.of(shard.lease).token)
     old.thaw()
-    with Transaction(store, batch) as transaction:
-        # On a connection from before, to the old primary: there our lease stands, and the commit is lost with it.
+    with isolated(whole, old) as alone, Transaction(store_of(alone, whole.url), batch) as transaction:
+        # A worker that the Sentinels do not reach: on the old primary its lease stands, and the commit is lost with it.
         transaction.states(["P1"])
         transaction.commit(batch, Commit(), NOW)
     whole.wait_until_whole()

@@ -3,17 +3,20 @@
 What a client accepts must stand on as many machines as `copies` says (`worker/store/durable.py`).
 """
 
+import time
+from contextlib import suppress
 from typing import Any, cast
 from urllib.parse import urlencode
 
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.connection import parse_url
+from redis.exceptions import ConnectionError as StoreConnectionError
 from redis.retry import Retry
-from redis.sentinel import Sentinel, SentinelManagedConnection, SentinelManagedSSLConnection
+from redis.sentinel import Sentinel, SentinelConnectionPool, SentinelManagedConnection, SentinelManagedSSLConnection
 
 from config.sentinel import SentinelUrl
-from worker.store.live_replicas import LiveReplicas
+from worker.store.live_replicas import ASKED_EVERY_SECONDS, LiveReplicas
 
 SENTINEL_SECONDS = 0.5
 """The time for the answer of a Sentinel. The one beside a dead primary is dead as well, and may be asked first."""
@@ -36,6 +39,28 @@ class SentinelConnection(SentinelManagedConnection):
 
 class SentinelTLSConnection(SentinelConnection, SentinelManagedSSLConnection):
     """The same with TLS."""
+
+
+class FollowingPool(SentinelConnectionPool):
+    """Connections that leave a server which is no longer the primary, within a second.
+
+    A primary that was replaced while it ran, or that returns, does not know it for about ten seconds. What is written
+    there is lost, so work done there is done twice, and its pages are sent twice.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)  # type: ignore[no-untyped-call]
+        self._asked_again_at = 0.0
+
+    def get_connection(self, *arguments: Any, **options: Any) -> Any:
+        """A connection to the primary."""
+        now = time.monotonic()
+        if now >= self._asked_again_at:
+            self._asked_again_at = now + ASKED_EVERY_SECONDS
+            with suppress(StoreConnectionError):  # no Sentinel knows a primary now; the connection shows what is so
+                # It closes all idle connections if the address is another.
+                self.proxy.get_master_address()  # type: ignore[no-untyped-call]
+        return super().get_connection(*arguments, **options)
 
 
 class StoreClient(Redis):
@@ -73,7 +98,7 @@ def _by_sentinel(url: SentinelUrl, options: dict[str, Any]) -> StoreClient:
     sentinels = Sentinel(list(url.sentinels), sentinel_kwargs=sentinel_options(url))  # type: ignore[no-untyped-call]
     kind = SentinelTLSConnection if url.tls else SentinelConnection
     server = {**_server_options(url), **options, "connection_class": kind}
-    client: StoreClient = sentinels.master_for(url.service, StoreClient, **server)  # type: ignore[no-untyped-call]
+    client: StoreClient = sentinels.master_for(url.service, StoreClient, FollowingPool, **server)  # type: ignore[no-untyped-call]
     client.sentinels, client.service = sentinels, url.service
     client.replicas = LiveReplicas(sentinels, url.service)
     return client

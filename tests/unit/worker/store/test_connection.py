@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from redis.sentinel import SentinelConnectionPool
+import pytest
+from redis.sentinel import MasterNotFoundError, SentinelConnectionPool
 
 from config.sentinel import SentinelUrl
 from config.settings import Settings
 from worker.runtime import broker
 from worker.runtime.runtime import connect
-from worker.store.connection import SentinelConnection, SentinelTLSConnection, sentinel_options
+from worker.store.connection import FollowingPool, SentinelConnection, SentinelTLSConnection, sentinel_options
 
 URL = "redis+sentinel://ward:pw@h1,h2/cw/0?sentinel_password=other"
 TLS = "rediss+sentinel://ward:pw@h1,h2/cw/0?ssl_ca_certs=/ca.pem&ssl_check_hostname=false"
@@ -70,3 +71,31 @@ def test_a_worker_notices_a_frozen_broker_soon_where_another_takes_its_place() -
     options = broker.worker_options(Settings(redis_url=URL))
     assert 2 * options["health_check_interval"] + options["socket_timeout"] < 10
     assert options["socket_timeout"] > options["polling_interval"]
+
+
+def test_idle_connections_leave_a_server_that_is_no_longer_the_primary(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, primary, dropped = [100.0], ["h1"], list[str]()
+    monkeypatch.setattr("worker.store.connection.time.monotonic", lambda: now[0])
+    with connect(URL) as client:
+        pool = client.connection_pool
+        assert isinstance(pool, FollowingPool)
+        assert client.sentinels is not None
+        monkeypatch.setattr(client.sentinels, "discover_master", lambda _: (primary[0], 6379))
+        monkeypatch.setattr(pool, "disconnect", lambda **_: dropped.append(primary[0]))
+        monkeypatch.setattr(SentinelConnectionPool, "get_connection", lambda *_: None)
+        for address, moment in (("h1", 100.0), ("h2", 100.5), ("h2", 101.1), ("h2", 102.5)):
+            primary[0], now[0] = address, moment
+            pool.get_connection()
+        assert dropped == ["h1", "h2"], "once at first, and once when it changed"
+        assert client.primary == ("h2", 6379)
+
+
+def test_while_no_sentinel_knows_a_primary_the_connections_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(_: str) -> None:
+        raise MasterNotFoundError("no primary")
+
+    with connect(URL) as client:
+        assert client.sentinels is not None
+        monkeypatch.setattr(client.sentinels, "discover_master", unknown)
+        monkeypatch.setattr(SentinelConnectionPool, "get_connection", lambda *_: "connection")
+        assert client.connection_pool.get_connection() == "connection"
