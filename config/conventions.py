@@ -86,10 +86,15 @@ class HematotoxConventions(Configuration):
 
 
 class CountConventions(Configuration):
-    """Institutional notices on laboratory values that no CTCAE term covers (mg/dL)."""
+    """Institutional notices on laboratory values that no CTCAE term covers (mg/dL, x10^9/L)."""
 
     igg_low: Convention[Decimal]
     febrile_neutropenia_clear_for: Convention[Duration]
+    bcma_lymphocyte_peak: Convention[Decimal]
+    fibrinogen_low: Convention[Decimal]
+    fibrinogen_platelets: Convention[Decimal]
+    fibrinogen_from_day: Convention[int]
+    fibrinogen_to_day: Convention[int]
 
 
 class ConfirmationConventions(Configuration):

@@ -87,7 +87,11 @@ READINGS = _table(
     Kind("car_t_cells", Sort.LABORATORY, "/uL", "car_t_cells", "CAR-T cells"),
 )
 
+DELAYED_NEUROTOXICITY = ("cranial_nerve_palsy", "parkinsonism", "handwriting_change")
+"""Signs that a clinician states; they come weeks after the infusion, most of them after a BCMA product."""
+
 STATEMENTS = (
+    *DELAYED_NEUROTOXICITY,
     "hypotension",
     "hypoxia",
     "fever_other_cause",
@@ -136,6 +140,9 @@ PRODUCTS = {
 }
 """The CAR-T products by code, each with its international nonproprietary name."""
 
+BCMA_PRODUCTS = ("idecabtagene", "ciltacabtagene")
+"""The products against BCMA, by code."""
+
 TRADE_NAMES = {
     "axicabtagene": "yescarta",
     "tisagenlecleucel": "kymriah",
@@ -170,6 +177,7 @@ def product_code(text: str) -> str:
 
 
 CLINICAL_NAMES = {
+    "handwriting_change": "change of handwriting",
     "anemia": "anaemia",
     "anemia_life_threatening": "life-threatening anaemia",
     "febrile_neutropenia_life_threatening": "life-threatening febrile neutropenia",

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from alerts.assessment.assessment import Assessment
 from alerts.chart.chart import Chart
-from alerts.rules import before_infusion, counts, crs, icans, overdue, scores
+from alerts.rules import before_infusion, counts, crs, delayed, icans, overdue, scores
 from alerts.rules.finding import Finding, Rule, RuleInput, RuleMemory
 from config.site import Site
 
@@ -22,6 +22,9 @@ RULES: tuple[Rule, ...] = (
     counts.cytopenia,
     counts.low_igg,
     counts.iec_hs,
+    delayed.delayed_neurotoxicity,
+    delayed.lymphocyte_peak,
+    delayed.falling_fibrinogen,
     scores.m_easix,
     scores.hematotox,
     overdue.overdue_vitals,
