@@ -4,9 +4,12 @@ import logging
 import socket
 from typing import Any
 
+from kombu.transport import TRANSPORT_ALIASES
+from kombu.transport.redis import SentinelChannel, SentinelTransport
+
 from config.settings import Settings
 from worker.runtime.queues import is_amqp
-from worker.store.connection import sentinel_options, tls_options
+from worker.store.connection import FollowingPool, sentinel_options, tls_options
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +59,25 @@ def sentinel_part(settings: Settings) -> dict[str, Any]:
     """The transport options that name the Sentinels' service; empty without Sentinels."""
     sentinel = settings.broker_sentinel
     return {"master_name": sentinel.service, "sentinel_kwargs": sentinel_options(sentinel)} if sentinel else {}
+
+
+class FollowingChannel(SentinelChannel):
+    """A channel whose wake-ups go to the present primary: on a replaced one nobody would take them."""
+
+    def _sentinel_managed_pool(self, asynchronous: bool = False) -> Any:
+        pool = super()._sentinel_managed_pool(asynchronous)  # type: ignore[misc]
+        # Kombu offers no choice of the class.
+        pool.__class__ = FollowingPool
+        return pool
+
+
+class FollowingTransport(SentinelTransport):
+    """Kombu's transport for Sentinels, with such channels."""
+
+    Channel = FollowingChannel
+
+
+TRANSPORT_ALIASES["sentinel"] = f"{__name__}:{FollowingTransport.__name__}"
 
 
 def follow_primary(connection: Any, primary: tuple[str, int] | None) -> None:

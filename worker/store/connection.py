@@ -48,9 +48,7 @@ class FollowingPool(SentinelConnectionPool):
     there is lost, so work done there is done twice, and its pages are sent twice.
     """
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)  # type: ignore[no-untyped-call]
-        self._asked_again_at = 0.0
+    _asked_again_at = 0.0
 
     def get_connection(self, *arguments: Any, **options: Any) -> Any:
         """A connection to the primary."""

@@ -3,8 +3,13 @@
 from types import SimpleNamespace
 
 import pytest
+from kombu import Connection
+from kombu.transport.redis import SentinelChannel
+from redis.sentinel import Sentinel, SentinelConnectionPool
 
-from worker.runtime.broker import follow_primary
+from config.settings import Settings
+from worker.runtime.broker import FollowingTransport, follow_primary, worker_options
+from worker.store.connection import FollowingPool
 
 
 class Waiting:
@@ -35,3 +40,15 @@ def test_a_consumer_of_the_primary_stays(primary: tuple[str, int] | None) -> Non
     new = Waiting("new")
     follow_primary(connection(new), primary)
     assert new._sock is not None
+
+
+def test_wake_ups_go_to_the_present_primary() -> None:
+    """A producer that stayed on the old one put them for ten seconds where nobody took them."""
+    settings = Settings(redis_url="redis+sentinel://127.0.0.1:1/ward/0")
+    with Connection(settings.broker, transport_options=worker_options(settings)) as made:
+        assert isinstance(made.transport, FollowingTransport)
+        channel = object.__new__(FollowingTransport.Channel)
+        pool = SentinelConnectionPool("ward", Sentinel([]))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(SentinelChannel, "_sentinel_managed_pool", lambda *_: pool)
+            assert isinstance(channel._sentinel_managed_pool(), FollowingPool)
