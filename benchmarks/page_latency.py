@@ -39,7 +39,7 @@ class Seen(NamedTuple):
 
 def ours(ground: Ground, phone: Phone, patients: list[str]) -> Hand:
     """Our service, with every patient registered."""
-    ward = Ward(ground, "pager", f"json://127.0.0.1:{phone.port}", CHANNELS)
+    ward = Ward(ground, "pager", f"json://127.0.0.1:{phone.port}", CHANNELS, on_call=1)
     ward.work(["advance"], 1, script="spread.py")
     ward.work(["deliver"], 1)
     ward.settle(registrations(patients, datetime.now(UTC)))

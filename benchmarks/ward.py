@@ -45,7 +45,10 @@ LABORATORY_ONE_IN = 4
 class Ward:
     """An installation with a namespace, a store and a broker that it shares with nothing else."""
 
-    def __init__(self, ground: Ground, name: str, receiver: str = "json://127.0.0.1:9", people: int = 1) -> None:
+    def __init__(
+        self, ground: Ground, name: str, receiver: str = "json://127.0.0.1:9", people: int = 1, on_call: int = 0
+    ) -> None:
+        """So many people, each with a channel; the first `on_call` of them are on call, by default all."""
         self._ground = ground
         self.name = name
         self.settings = Settings(
@@ -53,7 +56,7 @@ class Ward:
             broker_url=ground.database(),
             namespace=name,
             receiver_url=receiver,
-            config_dir=_site(ground.folder / name, people),
+            config_dir=_site(ground.folder / name, people, on_call or people),
             volatile=ground.fsync != "always",
         )
         self.redis = ground.client(self.settings.redis_url)
@@ -134,13 +137,13 @@ class Ward:
         eventually(self.idle, "the ward is at rest", within=120)
 
 
-def _site(folder: Path, people: int) -> Path:
+def _site(folder: Path, people: int, on_call: int) -> Path:
     """The shipped configuration; its channels take whatever comes, and so many people are on call."""
     site = yaml.safe_load((DEFAULTS / "site.yaml").read_text(encoding="utf-8"))
     for number in range(people):
         site["people"][f"on-call-{number}"] = {"name": f"On call {number}", "channels": [f"on-call-{number}"]}
         site["channels"][f"on-call-{number}"] = {"url": f"{{receiver}}/on-call-{number}?+X-Page-Id={{page_id}}"}
-    site["roles"]["on_call"] = [f"on-call-{number}" for number in range(people)]
+    site["roles"]["on_call"] = [f"on-call-{number}" for number in range(on_call)]
     for channel in site["channels"].values():
         channel["limit"] = {"pages": 1_000_000}
     folder.mkdir(parents=True, exist_ok=True)

@@ -55,7 +55,7 @@ SENDS_AT_ONCE = 8
 SLOW_SECONDS = 1.0
 """A send that takes longer no longer counts as one of them: a channel that hangs takes no other channel's place."""
 
-LOOK_SECONDS = (0.004, 0.05)
+LOOK_SECONDS = (0.01, 0.05)
 """While sends are under way, the least and the most time until the next look at what became due."""
 
 RETRY_SECONDS = (0.05, 0.5)

@@ -26,10 +26,14 @@ def is_amqp(broker: str) -> bool:
 
 
 def declared(broker: str) -> list[Queue]:
-    """Every queue. The foreign one has the type that any Celery producer declares: another would refuse it."""
+    """Every queue. The foreign one has the type that any Celery producer declares: another would refuse it.
+
+    Wake-ups of the delivery are not acknowledged, which costs the broker two writes each. They take no time, so that no
+    worker takes too many, and the ticker makes up for a lost one.
+    """
     arguments = QUORUM if is_amqp(broker) else None
     # Without a routing key of its own, Celery would bind each to its default exchange by the same key.
-    ours = [Queue(name, routing_key=name, queue_arguments=arguments) for name in QUEUES]
+    ours = [Queue(name, routing_key=name, queue_arguments=arguments, no_ack=name == "deliver") for name in QUEUES]
     return [*ours, Queue(FOREIGN_QUEUE, routing_key=FOREIGN_QUEUE)]
 
 

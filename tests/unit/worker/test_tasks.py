@@ -323,6 +323,11 @@ def test_the_names_and_queues_producers_rely_on_stand() -> None:
         assert app.amqp.router.route({}, name)["queue"].name == name
 
 
+def test_only_wake_ups_of_the_delivery_are_not_acknowledged() -> None:
+    """They take no time: a worker that took them all would still hold up nobody."""
+    assert [queue.name for queue in app.conf.task_queues if queue.no_ack] == ["deliver"]
+
+
 def test_each_queue_gets_only_what_is_meant_for_it() -> None:
     queues = [app.amqp.queues[name] for name in (*QUEUES, "celery")]
     assert len({(queue.exchange.name, queue.routing_key) for queue in queues}) == len(QUEUES) + 1
