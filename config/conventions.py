@@ -25,6 +25,7 @@ class CrsConventions(Configuration):
     waiver_tail: Convention[Duration]
     clear_sets_apart: Convention[Duration]
     fever_returns_within: Convention[Duration]
+    no_response_after: Convention[Duration]
     statement_holds: Convention[Duration]
     other_cause_holds: Convention[Duration]
     worse_ends_statement: Convention[bool]

@@ -17,7 +17,8 @@ from alerts.episodes.episode import Episode
 from alerts.grading.result import Score
 from alerts.grading.statements import is_statement, statement_in
 from alerts.messages import SITE_SUBJECT
-from alerts.pages.concern import ChartCorrection, Ending, PageConcern
+from alerts.pages.concern import ASTCT, FIRST, ChartCorrection, Ending, PageConcern
+from alerts.pages.onset import typical_onset
 from alerts.pages.reminders import REMINDERS
 from alerts.pages.title import GRADED, Title, ended_by, name, tag
 from alerts.pages.values import changed, clock, readings
@@ -245,7 +246,7 @@ def _details(concern: PageConcern, site: Site, language: Language) -> list[str]:
 def _background(
     concerns: list[PageConcern], chart: Chart, now: Assessment, site: Site, language: Language
 ) -> list[str]:
-    """Both grades, m-EASIX, the treatments, and the protocol lines."""
+    """Both grades, m-EASIX, the treatments, the typical onset, and the protocol lines."""
     grades = ", ".join(
         f"{name} {say(grade.shown_value or 'undetermined', language)}"
         for name, grade in (("CRS", now.crs), ("ICANS", now.icans))
@@ -255,8 +256,17 @@ def _background(
         lines.append(score)
     given = ledger(chart, now.at)
     lines.append(say("Given: {ledger}", language, ledger=render(given.sentence(), language, site.zone)))
+    lines += _typical_onset(concerns, chart, site, language)
     lines += [line for concern in concerns if (line := _reminder(concern, given, now, site, language))]
     return lines
+
+
+def _typical_onset(concerns: list[PageConcern], chart: Chart, site: Site, language: Language) -> list[str]:
+    """When CRS and ICANS typically begin after the patient's product, on the first page about one of them."""
+    is_first = any(concern.reason in FIRST and concern.episode.condition in ASTCT for concern in concerns)
+    admission = chart.admission
+    onset = typical_onset(admission.product) if is_first and admission is not None else None
+    return [render(onset, language, site.zone)] if onset is not None else []
 
 
 def _score(score: Score, site: Site, language: Language) -> str:

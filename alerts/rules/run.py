@@ -10,13 +10,14 @@ from datetime import datetime
 
 from alerts.assessment.assessment import Assessment
 from alerts.chart.chart import Chart
-from alerts.rules import before_infusion, counts, crs, delayed, icans, overdue, scores
+from alerts.rules import before_infusion, counts, crs, delayed, icans, no_response, overdue, scores
 from alerts.rules.finding import Finding, Rule, RuleInput, RuleMemory
 from config.site import Site
 
 RULES: tuple[Rule, ...] = (
     crs.crs,
     icans.icans,
+    no_response.no_response,
     before_infusion.before_infusion,
     counts.febrile_neutropenia,
     counts.cytopenia,

@@ -270,12 +270,12 @@ def test_a_later_step_that_notifies_nobody_new_is_doubtful(tmp_path: Path) -> No
     ("change", "kind", "key", "what"),
     [
         (
-            ("ack_timeout: 60 min", "ack_timeout: 3 min"),
+            ("ack_timeout: 4 h", "ack_timeout: 3 min"),
             "error",
             "ack_timeout",
             "is shorter than `confirm_within`",
         ),
-        (("    ack_timeout: 60 min\n", ""), "warning", "", "whoever acknowledges it is never asked again"),
+        (("    ack_timeout: 4 h\n", ""), "warning", "", "whoever acknowledges it is never asked again"),
         (("    repeat_every: 15 min\n", ""), "warning", "", "ends with its last step even if nobody answers"),
         (
             ("notify: [consultant]", "notify: [technician]"),
@@ -360,7 +360,7 @@ def test_readings_that_do_not_exist_in_the_tables_are_doubtful(tmp_path: Path) -
 
 
 def test_errors_are_said_before_warnings_and_counted(tmp_path: Path) -> None:
-    path = folder(tmp_path, ("ack_timeout: 60 min", "ack_timeout: 3 min"))
+    path = folder(tmp_path, ("ack_timeout: 4 h", "ack_timeout: 3 min"))
     kinds = [line.partition(":")[0] for line in remarks(path)]
     assert kinds == ["error", "warning", "1 error(s), 1 warning(s)"]
 

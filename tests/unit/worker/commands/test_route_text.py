@@ -80,7 +80,7 @@ def test_the_shipped_ladder_minute_by_minute() -> None:
         "  08:37  +45 min   repeat       Second haematologist on call (haematologist-2): phone-2 (full), in en",
         "  08:37  +45 min   repeat       Consultant haematologist (consultant-1) [last resort]: phone-3 (full), in en",
         "  and so on every 15 min, until somebody acknowledges or the condition is gone",
-        "Whoever acknowledges has it for 60 min (acknowledged at 07:52: until 08:52), is then asked, and has "
+        "Whoever acknowledges has it for 4 h (acknowledged at 07:52: until 11:52), is then asked, and has "
         "5 min before the ladder starts again."
         f" Each yes lasts twelve times as long, up to {at_most // timedelta(hours=1)} h.",
     ]
@@ -174,10 +174,10 @@ def test_an_acknowledged_one_says_until_when_and_what_follows_without_an_answer(
     found = standing()
     taken = found._replace(episode=acknowledge(found.episode, ONE, NOW + minutes(2)))
     lines = list(taken.lines())
-    assert "  Haematologist on call (haematologist-1) has it until 11:02" in lines
+    assert "  Haematologist on call (haematologist-1) has it until 14:02" in lines
     follows = [line.split()[:4] for line in lines if " min " in line and line.startswith("  1")]
-    assert follows[0] == ["11:02", "+59", "min", "still_on_it"]
-    assert follows[1][:3] == ["11:07", "+64", "min"]
+    assert follows[0] == ["14:02", "+239", "min", "still_on_it"]
+    assert follows[1][:3] == ["14:07", "+244", "min"]
 
 
 def test_a_silenced_one_says_by_whom_until_when_and_why_and_goes_on_afterwards() -> None:

@@ -28,7 +28,7 @@ def test_an_id_alone_is_shortened_to_both_of_its_ends() -> None:
 def test_what_is_missing_is_no_zero_and_what_is_old_says_so(desk: Desk) -> None:
     at = desk.clock.now()
     desk.send(registration("P1", at), reading("temperature", "36.8", "P1", at))
-    desk.clock.forward(hours=5)
+    desk.clock.forward(hours=4)
     desk.sign_in()
     shown = words(desk.get("/board"))
     assert "older than it should be" not in shown
