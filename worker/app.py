@@ -4,6 +4,7 @@ import gc
 import logging
 import os
 import threading
+from importlib import import_module
 from typing import Any
 
 import billiard.pool
@@ -114,6 +115,9 @@ app.steps["consumer"].add(IngestQueues)
 def _watch_configuration(**_: object) -> None:
     """Watch the configuration in every pool process, so that an idle one has the same version as the others."""
     runtime().configuration.watch(threading.Event())
+    if "deliver" in app.amqp.queues.consume_from:
+        # Apprise is read before the first page, and the start does not wait for it.
+        threading.Thread(target=import_module, args=("worker.delivery.process",), name="import", daemon=True).start()
 
 
 @worker_process_init.connect

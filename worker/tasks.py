@@ -1,4 +1,7 @@
-"""The Celery tasks: thin. Each may be lost or run twice without harm."""
+"""The Celery tasks: thin. Each may be lost or run twice without harm.
+
+What only some workers need (Apprise, HTTP) is imported by the task that needs it: it is a third of the start.
+"""
 
 import json
 import logging
@@ -6,7 +9,7 @@ import time
 from contextlib import suppress
 from datetime import datetime
 from functools import cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery.exceptions import Reject, SoftTimeLimitExceeded
 from celery.signals import task_failure, worker_process_shutdown, worker_shutdown
@@ -14,15 +17,15 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError, ResponseError
 
 from worker.app import app
-from worker.delivery.process import DeliveryProcess
-from worker.fhir_export.client import fhir_base
-from worker.fhir_export.export import export as export_shard
 from worker.monitoring.heartbeat import beat
 from worker.processing.advance import advance as advance_shard
 from worker.runtime.queues import wake_shards
 from worker.runtime.runtime import Runtime, runtime
 from worker.store.inbox import Accepted, accept, claim_wakeups
 from worker.store.wrong_types import move_wrong_types_away
+
+if TYPE_CHECKING:
+    from worker.delivery.process import DeliveryProcess
 
 log = logging.getLogger(__name__)
 
@@ -138,7 +141,9 @@ def deliver(partition: int) -> None:
 
 
 @cache
-def _delivery() -> DeliveryProcess:
+def _delivery() -> "DeliveryProcess":
+    from worker.delivery.process import DeliveryProcess
+
     return DeliveryProcess(runtime(), partial(wake_shards, app))
 
 
@@ -158,6 +163,9 @@ def heartbeat(found_well_at: str) -> None:
 @app.task(name="export", soft_time_limit=EXPORT_SECONDS, time_limit=EXPORT_SECONDS + 3)
 def export(shard: int) -> None:
     """Export the results of a shard to the EHR, if one is configured."""
+    from worker.fhir_export.client import fhir_base
+    from worker.fhir_export.export import export as export_shard
+
     run = runtime()
     if run.settings.exports and export_shard(
         run.store, run.store.keys.shard(shard), run.clock, run.settings, fhir_base(run.settings)

@@ -45,7 +45,7 @@ def run(ward: Exporting, monkeypatch: pytest.MonkeyPatch) -> Runtime:
     made = Runtime(ward.settings, SITE, ward.store, ward.clock)
     for module in (tasks, ticker):
         monkeypatch.setattr(module, "runtime", lambda: made)
-    monkeypatch.setattr(tasks, "fhir_base", lambda _: ward.base)
+    monkeypatch.setattr("worker.fhir_export.client.fhir_base", lambda _: ward.base)
     monkeypatch.setattr(ticker, "_is_consumed", lambda *_: True)
     monkeypatch.setattr(watchdog, "violations", lambda *_, **__: [])
     monkeypatch.setattr(ward.store.redis, "info", lambda _: {"run_id": "one"})
