@@ -6,7 +6,7 @@ from alerts.wording.phrase import Phrase, phrase
 from config.vocabulary import PRODUCTS, product_code
 
 
-class Onset(NamedTuple):
+class OnsetDays(NamedTuple):
     """Days since infusion: the median, and the range or the quartiles."""
 
     median: int
@@ -17,18 +17,18 @@ class Onset(NamedTuple):
 class TypicalOnset(NamedTuple):
     """The typical onsets after a product. `source`: where they were published."""
 
-    crs: Onset
-    icans: Onset | None
+    crs: OnsetDays
+    icans: OnsetDays | None
     source: str
 
 
 ONSETS = {
-    "axicabtagene": TypicalOnset(Onset(2, 1, 12), Onset(4, 1, 43), "ZUMA-1, label"),
-    "tisagenlecleucel": TypicalOnset(Onset(3, 1, 51), Onset(6, 1, 17), "JULIET, label"),
-    "lisocabtagene": TypicalOnset(Onset(4, 1, 7), Onset(7, 4, 11), "TRANSCEND CLL, quartiles"),
-    "brexucabtagene": TypicalOnset(Onset(5, 1, 46), Onset(7, 1, 31), "CIBMTR"),
-    "idecabtagene": TypicalOnset(Onset(1, 1, 23), Onset(2, 1, 42), "KarMMa, label"),
-    "ciltacabtagene": TypicalOnset(Onset(7, 5, 8), None, "CARTITUDE-1, quartiles"),
+    "axicabtagene": TypicalOnset(OnsetDays(2, 1, 12), OnsetDays(4, 1, 43), "ZUMA-1, label"),
+    "tisagenlecleucel": TypicalOnset(OnsetDays(3, 1, 51), OnsetDays(6, 1, 17), "JULIET, label"),
+    "lisocabtagene": TypicalOnset(OnsetDays(4, 1, 7), OnsetDays(7, 4, 11), "TRANSCEND CLL, quartiles"),
+    "brexucabtagene": TypicalOnset(OnsetDays(5, 1, 46), OnsetDays(7, 1, 31), "CIBMTR"),
+    "idecabtagene": TypicalOnset(OnsetDays(1, 1, 23), OnsetDays(2, 1, 42), "KarMMa, label"),
+    "ciltacabtagene": TypicalOnset(OnsetDays(7, 5, 8), None, "CARTITUDE-1, quartiles"),
 }
 """By product code. A product without a published onset of both has none, or none of ICANS."""
 

@@ -210,7 +210,7 @@ def test_the_metrics_count_what_waits_and_only_where_it_is_configured(ward: Expo
 @pytest.fixture
 def command(command_environment: None, ward: Exporting, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     del command_environment
-    monkeypatch.setattr("worker.runtime.runtime.connect", lambda _: ward.store.redis)
+    monkeypatch.setattr("worker.runtime.runtime.connect", lambda *_, **__: ward.store.redis)
 
     def said(*arguments: str) -> str:
         result = CliRunner().invoke(main, ["fhir-export", "status", *arguments])
