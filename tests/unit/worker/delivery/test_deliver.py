@@ -11,17 +11,19 @@ from redis.exceptions import ConnectionError
 
 from alerts.state import Effects
 from alerts.wording.phrase import Phrase, phrase
-from config.site import Limit, Site
+from config.site import Channel, Limit, Site
 from tests.support.delivery import FakeProvider, Sender, begun, die_while_sending, fake_provider, owed_ids, receipts
 from tests.support.pages import owe, page
 from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, owed, send
 from tests.support.wording import english
+from worker.delivery.deliver import SENDS_AT_ONCE
 from worker.delivery.outcome import Attempt, Outcome
 from worker.processing.advance import advance
 from worker.store import backlog, channel_queues, schema
 from worker.store.channel_queues import BUNDLE_LIMIT, count_rate_limited
 from worker.store.codec import Owed, unpack_owed
 from worker.store.commit import Commit, write
+from worker.store.keys import PARTITIONS
 from worker.store.shard import Batch, Store
 
 POLICY = SITE.on_call.delivery
@@ -156,6 +158,22 @@ def test_a_page_that_becomes_owed_while_a_channel_hangs_does_not_wait_for_it(
     provider.meanwhile["hangs.1"] = meanwhile
     sender.deliver()
     assert provider.ids == ["hangs.1", "later.1"]
+
+
+def test_quick_sends_under_way_are_few_so_that_a_kill_repeats_few(
+    redis: Redis, store: Store, provider: FakeProvider
+) -> None:
+    names = [f"phone-{number}" for number in range(30)]
+    channels = {**SITE.on_call.channels, **dict.fromkeys(names, Channel(url="json://any"))}
+    site = SITE._replace(on_call=SITE.on_call.model_copy(update={"channels": channels}))
+    owe(redis, *(page(f"{name}.1", channel=name) for name in names))
+    seen: list[int] = []
+    for name in names:
+        provider.meanwhile[f"{name}.1"] = lambda: (time.sleep(0.02), seen.append(len(begun(redis))))
+    Sender(store, site).deliver()
+    assert len(provider.ids) == len(names)
+    # Each partition that is looked at gets an equal part of the room, rounded up.
+    assert SENDS_AT_ONCE <= max(seen) < SENDS_AT_ONCE + PARTITIONS
 
 
 # -- failed ----------------------------------------------------------------------------------------
