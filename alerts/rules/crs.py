@@ -42,6 +42,7 @@ def crs(inputs: RuleInput) -> Finding | None:
         conventions=conventions,
         over=over and until is None,
         rests=until is not None,
+        rested=over and until is None and not any(map(is_statement, flags)),
         provisional=inputs.now.crs.provisional,
     )
 
@@ -50,7 +51,7 @@ def _over_by_now(inputs: RuleInput) -> Finding | None:
     """The end of a CRS that has cleared and not returned, though its grade is undetermined by now; else None."""
     if inputs.now.course.closed_at is None or rests_until(inputs) is not None:
         return None
-    return of_result(inputs.now.crs, "crs", 0, "medium", _title(0, ()), over=True)
+    return of_result(inputs.now.crs, "crs", 0, "medium", _title(0, ()), over=True, rested=True)
 
 
 def rests_until(inputs: RuleInput) -> datetime | None:

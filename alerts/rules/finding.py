@@ -22,7 +22,8 @@ class Finding(Struct, frozen=True, kw_only=True):
     `members` are the parts of a compound condition; a new one pages again. `events` page again within a level. `over`:
     the condition itself decides that it has ended. `due`: when its rule changes the finding without a new message.
     `clear_for`: how long the condition is clear before its episode ends, if longer than two clear sets are apart.
-    `rests`: clear, but a return at the lowest level belongs to the same episode and is no news.
+    `rests`: clear, but a return at the lowest level belongs to the same episode and is no news. `rested`: over after
+    such a rest, whose beginning was reported as the end.
     """
 
     condition: str
@@ -42,6 +43,7 @@ class Finding(Struct, frozen=True, kw_only=True):
     assessed_at: datetime | None = None
     clear_for: timedelta = timedelta()
     rests: bool = False
+    rested: bool = False
 
     @property
     def measured_at(self) -> datetime | None:

@@ -188,6 +188,8 @@ def _follow(run: StepRun, finding: Finding, moment: datetime) -> None:
         run.news.add(followed.episode.id, finding)
         if before is not None:
             _lowered(run, before, followed.episode, finding, moment)
+        if before is not None and finding.rests and before.level > lifecycle.LOWEST and before.notified:
+            run.news.add_ended(PageConcern(before, "resolved", finding), alone=pages_end(before, "resolved"))
     run.state = run.state.with_episode_result(condition, followed)
 
 
@@ -213,7 +215,8 @@ def _end(run: StepRun, ended: PageConcern) -> None:
     run.effects.cancelled.extend(run.state.cancellable(episode.pending, besides=episode))
     run.effects.events.append(closed_event(run.state, episode, ended.reason, run.now, run.site))
     if episode.notified and (ended.reason == "retracted" or episode.highest in URGENCIES_PAGED_AT_END):
-        run.news.add_ended(ended, alone=pages_end(episode, ended.reason))
+        rested = ended.finding is not None and ended.finding.rested
+        run.news.add_ended(ended, alone=pages_end(episode, ended.reason) and not rested)
 
 
 def _notify(run: StepRun) -> None:

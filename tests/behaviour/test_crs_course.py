@@ -268,10 +268,13 @@ def test_everybody_who_was_paged_of_a_critical_one_is_notified_of_the_end(ward: 
     ward.to("14:00")
     ward.normal(device="none")
     ward.to("20:00")
-    ward.normal(device="none")
     ward.new_pages()
-    ward.to("20:00", day=2)
+    ward.normal(device="none")
     assert ward.notified() == [("20:00", "haematologist-1", "resolved"), ("20:00", "haematologist-2", "resolved")]
+    assert "CRS 3 resolved" in ward.pages[-1].title
+    ward.to("20:00", day=2)
+    assert ward.notified() == []
+    assert not ward.is_open("crs")
 
 
 # -- back ------------------------------------------------------------------------------------------
