@@ -222,7 +222,7 @@ class Sentinels:
                 known["num-slaves"] == len(self.nodes) - 1
                 and known["num-other-sentinels"] == 2
                 and known["flags"] == "master"
-                and all(one["flags"] == "slave" for one in replicas)
+                and all(one["flags"] == "slave" and one["master-link-status"] == "ok" for one in replicas)
             )
 
     def wait_until_whole(self, within: float = 60.0) -> None:
