@@ -32,16 +32,19 @@ class SentinelUrl(NamedTuple):
         Raises:
             ValueError: it names them in another form.
         """
-        parts = urlsplit(url)
-        if parts.scheme not in SCHEMES:
+        scheme, _, rest = url.partition("://")
+        if scheme not in SCHEMES:
             return None
-        login, at, hosts = parts.netloc.rpartition("@")
+        servers, _, path = rest.partition("/")
+        login, at, hosts = servers.rpartition("@")
+        # Without the servers: from Python 3.14 on `urlsplit` refuses several with an IPv6 address among them.
+        parts = urlsplit(f"//-/{path}")
         service, _, database = parts.path.strip("/").partition("/")
         if not service or not all(hosts.split(",")) or not (database or "0").isdigit():
             raise ValueError("write redis+sentinel://HOST:26379,HOST:26379,HOST:26379/SERVICE/DATABASE")
         found = tuple(_host(host) for host in hosts.split(","))
         options = dict(parse_qsl(parts.query))
-        return cls(SCHEMES[parts.scheme], f"{login}{at}", found, service, int(database or 0), options)
+        return cls(SCHEMES[scheme], f"{login}{at}", found, service, int(database or 0), options)
 
     @property
     def sentinel_login(self) -> dict[str, str]:

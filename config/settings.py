@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 from typing import Any, Literal, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
@@ -130,8 +130,13 @@ class Settings(BaseSettings):
     @property
     def broker_is_apart(self) -> bool:
         """Whether the broker is a server other than the store."""
-        return bool(self.broker_url) and urlsplit(self.broker_url).netloc != urlsplit(self.redis_url).netloc
+        return self.broker_url is not None and _servers(self.broker_url) != _servers(self.redis_url)
 
     def as_environment(self) -> dict[str, str]:
         """The same settings as the environment variables of another process."""
         return {f"CARTWATCH_{name.upper()}": str(value) for name, value in self.model_dump(exclude_none=True).items()}
+
+
+def _servers(url: str) -> str:
+    """The servers of an address, with the login."""
+    return url.partition("://")[2].partition("/")[0]

@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from kombu import Connection
 from redis import Redis
@@ -328,8 +327,7 @@ def store_outage(settings: Settings) -> Outage:
 
 
 def _outage(settings: Settings, kind: str, after: float, quiet: float) -> Outage:
-    place = urlsplit(settings.redis_url)
-    store = f"{place.netloc.rpartition('@')[2]}{place.path}"
+    store = settings.redis_url.rpartition("@")[2].partition("?")[0]
     digest = hashlib.blake2s(store.encode(), digest_size=4).hexdigest()
     return Outage(f"{settings.namespace}-{digest}", kind, after=after, quiet=quiet)
 
