@@ -102,7 +102,7 @@ def test_a_primary_that_returns_accepts_nothing(whole: Sentinels, redis: StoreCl
     old.thaw()
     refused = 0
     with isolated(whole, old) as alone:
-        while alone.role()[0] == b"master":
+        while leads(alone):
             with pytest.raises(RedisError):
                 append(alone, 2)
             refused += 1
@@ -130,6 +130,14 @@ def answers(redis: StoreClient) -> bool:
         return bool(redis.ping())
     except RedisError:
         return False
+
+
+def leads(redis: StoreClient) -> bool:
+    """Whether a server leads, as far as it says. The Sentinels close its connections when they make it a replica."""
+    try:
+        return bool(redis.role()[0] == b"master")
+    except RedisError:
+        return True
 
 
 def isolated(sentinels: Sentinels, node: Node) -> StoreClient:
