@@ -141,9 +141,12 @@ def leads(redis: StoreClient) -> bool:
 
 
 def isolated(sentinels: Sentinels, node: Node) -> StoreClient:
-    """A client that still talks to one server, whatever the Sentinels say."""
+    """A client that the Sentinels do not reach: it talks to one server, and remembers that two replicas could lead.
+
+    Without that memory it would accept: for a moment the other replica still copies the old primary.
+    """
     client = StoreClient(port=node.port, password=sentinels._password, socket_timeout=3)
-    client.copies = 2
+    client.copies = 3
     return client
 
 

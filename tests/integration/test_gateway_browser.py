@@ -260,10 +260,12 @@ def test_a_patient_nobody_registered_is_registered_on_the_phone(ward: Hospital, 
     with opened(browser, PHONE) as page:
         sign_in(ward, page, ITALIAN)
         page.get_by_role("link", name="Registra un paziente").click()
+        expect(page.get_by_role("button", name="Registra")).to_be_visible()
         picture(page, "phone-register-italian")
         assert barriers(page) == []
         sign_in(ward, page)
         page.get_by_role("link", name="Register a patient").click()
+        expect(page.get_by_label("Patient id")).to_be_visible()
         picture(page, "phone-register")
         assert barriers(page) == []
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
@@ -296,6 +298,7 @@ def test_every_page_can_be_read_and_hit_by_everybody(
         sign_in(ward, page)
         assert barriers(page, *BOARD[name]) == [], f"{name} board"
         page.get_by_role("link", name=f"HAEM-2 / {WORSE}").click()
+        expect(page.get_by_role("heading", name="Why the grades are as they are")).to_be_visible()
         assert barriers(page) == [], f"{name} patient"
 
 

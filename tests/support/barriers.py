@@ -78,5 +78,9 @@ _FIND = """([text, target]) => {
 
 
 def barriers(page: Page, text: float = 18, target: float = 48) -> list[str]:
-    """Everything of that kind on a page, with all that can be unfolded unfolded; least sizes in px."""
+    """Everything of that kind on a page, with all that can be unfolded unfolded; least sizes in px.
+
+    A click waits for the next page to begin, not for its style sheet.
+    """
+    page.wait_for_load_state()
     return [str(item) for item in page.evaluate(_FIND, [text, target])]
