@@ -68,6 +68,22 @@ def test_a_lower_grade_does_not_page(ward: Ward) -> None:
     assert ward.notified() == []
 
 
+def test_a_grade_that_is_over_before_its_page_is_made_stands_in_that_page(ward: Ward) -> None:
+    """A page shows what is true now. A pressure of a worse moment came with it: the page has its urgency and its grade,
+    so the grade is no news when it comes back, and the ladder goes on."""
+    fever = ward.vital("temp", "38.9", ward.ago(minutes=2))
+    low, normal = ward.vital("sbp", 82, ward.ago(minutes=1)), ward.vital("sbp", 124)
+    ward.send(normal, low, fever)
+    page = ward.page()
+    assert (page.urgency, page.reason, page.levels) == ("high", "new", (("crs", 1),))
+    assert "CRS now 1 (was 2)" in page.title
+    ward.jump(minutes=5)
+    ward.vitals(sbp=84)
+    assert ward.new_pages() == []
+    ward.jump(minutes=5)
+    assert "CRS 2 (repeat)" in ward.page().title
+
+
 def test_a_grade_that_dips_once_and_comes_back_does_not_page(ward: Ward) -> None:
     ward.normal(temp=38.5, sbp=84)
     ward.ack(ward.page())

@@ -183,9 +183,19 @@ def _episode(page: Page) -> str:
     return page.id.rpartition(".")[0]
 
 
+def _reports(title: str, grade: str) -> bool:
+    """Whether whoever reads a title learns that a grade was reached.
+
+    A title shows the newest grade, and what was reached before it: "CRS now 1 (was 2)". So a page says it of a grade
+    that was over before the page was made: a low pressure and the normal one after it came in one batch, or the page
+    about the higher grade had not been sent yet. When that grade comes back it is no news.
+    """
+    return says(title, grade) or _says_it_was(title, grade)
+
+
 def _came(pages: Iterable[Page], expected: Expected, path: str) -> bool:
     return any(
-        page.path == path and says(page.title, expected.grade) and expected.urgency in page.title for page in pages
+        page.path == path and _reports(page.title, expected.grade) and expected.urgency in page.title for page in pages
     )
 
 
@@ -205,7 +215,7 @@ def _groundless(patients: Iterable[Patient], by_patient: Mapping[str, list[Page]
         may = (*(expected.grade for expected in story.owed), *story.allowed) if story else ()
         for page in pages:
             retracts = story is not None and story.over and _retracts(page.title)
-            if not retracts and not any(says(page.title, grade) or _says_it_was(page.title, grade) for grade in may):
+            if not retracts and not any(_reports(page.title, grade) for grade in may):
                 yield page.title
 
 
@@ -231,7 +241,7 @@ def _delays(
         complete[key] = max(complete.get(key, 0.0), message.at)
     for patient in patients:
         for expected in patient.story.owed:
-            came = [page.at for page in by_patient.get(patient.name, []) if says(page.title, expected.grade)]
+            came = [page.at for page in by_patient.get(patient.name, []) if _reports(page.title, expected.grade)]
             if came:
                 ready = max(complete.get((patient.name, message), 0.0) for message in patient.ground)
                 yield max(0.0, min(came) - ready)

@@ -147,6 +147,25 @@ def test_a_page_about_what_was_has_the_ground_of_what_was(campaign: Campaign, wa
     assert campaign.faults() == faults
 
 
+@pytest.mark.parametrize(
+    ("instead", "faults"),
+    [
+        ("[HIGH] {}: CRS now 1 (was 2)", set()),
+        ("[MEDIUM] {}: CRS now 1 (was 2)", {"pages lost"}),
+        ("[HIGH] {}: CRS 1", {"pages lost"}),
+    ],
+)
+def test_a_page_that_names_the_grade_as_what_was_counts_if_it_has_its_urgency(
+    campaign: Campaign, instead: str, faults: set[str]
+) -> None:
+    name = campaign.one("corrected")
+    campaign.pages = [
+        page._replace(title=instead.format(name)) if (name in page.title, page.path) == (True, "/phone-1") else page
+        for page in campaign.pages
+    ]
+    assert campaign.faults() == faults
+
+
 def test_it_counts_a_page_that_came_twice(campaign: Campaign) -> None:
     campaign.pages.append(campaign.pages[0])
     verdict = campaign.verdict()
