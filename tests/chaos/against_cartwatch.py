@@ -14,8 +14,9 @@ from redis.exceptions import RedisError
 
 from tests.chaos import blows
 from tests.chaos.campaign import Campaign, Plan, Result
-from tests.chaos.checker import Page, State, patient_of
+from tests.chaos.checker import Accepted, Page, State, patient_of
 from tests.chaos.mail import Send, over_http
+from tests.chaos.monitor import Monitor, by_value
 from tests.chaos.rabbit import Rabbit
 from tests.chaos.scenario import SOURCE, Body
 from tests.chaos.schedule import Blow
@@ -52,6 +53,8 @@ class AgainstCartwatch(Campaign):
     def __init__(self, plan: Plan, stand: Cartwatch) -> None:
         super().__init__(plan, stand)
         self._ahead = timedelta(0)
+        self._fought = Event()
+        self.monitor = Monitor(stand.mllp_port, self.now)
         self.ward.now = self.now
 
     def wait_until_up(self) -> None:
@@ -61,6 +64,12 @@ class AgainstCartwatch(Campaign):
         self._until(lambda: self.store.redis.hlen(self.store.keys.workers) >= 2)
         self.key = SourceKeys(self.store.redis, self.store.keys).add(SOURCE, datetime.now(UTC))
         self.over_http = self._gateway_takes()
+        for body in self.monitor.registrations(self.now()):
+            self.mail.put(time.monotonic(), body)
+
+    def _fight(self) -> None:
+        super()._fight()
+        self._fought.set()
 
     def deal(self, blow: Blow) -> blows.Repair | None:
         if blow.kind.startswith("clock"):
@@ -123,7 +132,14 @@ class AgainstCartwatch(Campaign):
             return  # set again at once
 
     def beside(self) -> list[Callable[[Event], None]]:
-        return [*super().beside(), self._drive_clock] if self.plan.clock == "simulated" else super().beside()
+        beside = [*super().beside(), lambda _: self.monitor.send_until(self._fought)]
+        return [*beside, self._drive_clock] if self.plan.clock == "simulated" else beside
+
+    def sent_again(self) -> int:
+        return super().sent_again() + self.monitor.sent_again
+
+    def counted(self) -> list[Accepted]:
+        return [*super().counted(), *self.monitor.accepted]
 
     def _drive_clock(self, stopped: Event) -> None:
         while not stopped.wait(CLOCK_EVERY_SECONDS):
@@ -162,4 +178,4 @@ class AgainstCartwatch(Campaign):
             for episode in state.episodes.values():
                 holders[episode.id] = episode.acknowledged_by
                 deliveries |= {delivery.page: str(delivery.state) for delivery in episode.deliveries}
-        return State(charted, holders, deliveries, still_open)
+        return State(by_value(charted), holders, deliveries, still_open)

@@ -16,10 +16,9 @@ from typing import NamedTuple
 
 from tests.chaos.against_cartwatch import AgainstCartwatch
 from tests.chaos.campaign import Plan, Result
-from tests.chaos.checker import FIRST, Accepted, State, says
+from tests.chaos.checker import FIRST, says
 from tests.chaos.compose import Composed, inspect, kill_first_process, run, until
 from tests.chaos.mail import Send, over_http
-from tests.chaos.monitor import Monitor, by_value
 from tests.chaos.scenario import STORIES, Body, Patient
 from worker.client import Client
 
@@ -141,7 +140,6 @@ class AgainstContainers(AgainstCartwatch):
     def __init__(self, plan: Plan, stand: Composed, order: Order, say: Callable[[Struck], None]) -> None:
         super().__init__(plan, stand)
         self._agenda = order.agenda or order.carried_out_on(stand.project.services())
-        self.monitor = Monitor(stand.project.ports["CARTWATCH_MLLP_PORTS"])
         self._accepted: dict[str, list[float]] = {"HTTP": [], "Redis": [], "MLLP": self.monitor.moments}
         self._say = say
         numbers = range(FIRST_PROBE, FIRST_PROBE + PROBES * len(self._agenda))
@@ -149,17 +147,9 @@ class AgainstContainers(AgainstCartwatch):
         # A list of its own: the ward sends nothing for them.
         self.patients = [*self.patients, *self._probes]
         self.struck: list[Struck] = []
-        self._fought = threading.Event()
 
     def beside(self) -> list[Callable[[threading.Event], None]]:
         return [lambda _: self.ward.write(self._fought), lambda _: self.monitor.send_until(self._fought), self.attend]
-
-    def counted(self) -> list[Accepted]:
-        return [*super().counted(), *self.monitor.accepted]
-
-    def state(self) -> State:
-        state = super().state()
-        return state._replace(charted=by_value(state.charted))
 
     def sender(self, stack: ExitStack, number: int) -> Send:
         send = super().sender(stack, number)
@@ -182,8 +172,6 @@ class AgainstContainers(AgainstCartwatch):
     def wait_until_up(self) -> None:
         until(self.stand.is_well, "every container runs and every worker ticks")
         super().wait_until_up()
-        for body in self.monitor.registrations(datetime.now(UTC)):
-            self.mail.put(time.monotonic(), body)
 
     def _fight(self) -> None:
         with ExitStack() as stack:

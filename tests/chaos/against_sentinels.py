@@ -106,7 +106,6 @@ class AgainstSentinels(AgainstCartwatch):
         self._kinds = kinds
         self.failovers: list[Failover] = []
         self._moments: list[float] = []
-        self._fought = threading.Event()
         numbers = range(FIRST_PROBE, FIRST_PROBE + plan.kills)
         self._probes = [Patient(f"P{number}", CRITICAL, random.Random(number)) for number in numbers]
         self.patients = [*self.patients, *self._probes]

@@ -68,6 +68,7 @@ _VICTIMS: dict[str, Callable[[Stand], list[int]]] = {
     "evaluating child": lambda stand: _child(stand.processes.evaluating),
     "delivering child": lambda stand: _child(stand.processes.delivering),
     "gateway": lambda stand: _whole(stand.processes.gateway),
+    "listener": lambda stand: _whole(stand.processes.listener),
 }
 
 

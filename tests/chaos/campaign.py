@@ -79,7 +79,7 @@ class Campaign:
         state = self.state()
         verdict = judge(self.patients, self.counted(), self.acked, self.stand.phone.pages(), state)
         starts = sum(process.starts for process in self.stand.processes.all())
-        return Result(verdict, self.dealt, starts, self.mail.sent_again, settled)
+        return Result(verdict, self.dealt, starts, self.sent_again(), settled)
 
     def _fight(self) -> None:
         """Deal every blow at its time, and repair what it broke at its own."""
@@ -152,6 +152,10 @@ class Campaign:
     def deal(self, blow: Blow) -> blows.Repair | None:
         """Deal one blow."""
         return blows.deal(self.stand, blow)
+
+    def sent_again(self) -> int:
+        """How many messages were sent again because nobody said that they were accepted."""
+        return self.mail.sent_again
 
     def counted(self) -> list[Accepted]:
         """The accepted messages that are looked for."""

@@ -50,6 +50,9 @@ def run(*command: str, timeout: float = 300.0, quiet: bool = False) -> str:
 
 KEYS = Keys("cartwatch", 16)
 
+NETWORKS = ("10.213.0.0/16", "172.16.0.0/12", "192.168.0.0/16")
+"""The network of the compose file, and Docker's own address pools: how a container sees this machine's senders."""
+
 
 class Project:
     """One project of `docker compose`: the file of this repository, and an override beside it."""
@@ -65,7 +68,7 @@ class Project:
         self._secrets()
         (folder / "disk").mkdir()
         site(folder / "site").chmod(0o755)
-        listen(folder / "site", self.ports["CARTWATCH_MLLP_PORTS"])
+        listen(folder / "site", self.ports["CARTWATCH_MLLP_PORTS"], "0.0.0.0", NETWORKS)  # noqa: S104
         self.configure({})
 
     def _secrets(self) -> None:
@@ -168,6 +171,7 @@ class Composed(Cartwatch):
         self.broker = self.settings.broker
         self.queues = (*QUEUES, FOREIGN_QUEUE)
         self.gateway_url = f"http://127.0.0.1:{self.project.ports['CARTWATCH_GATEWAY_PORT']}"
+        self.mllp_port = self.project.ports["CARTWATCH_MLLP_PORTS"]
         self.redis = stack.enter_context(connect(self.settings.redis_url, copies=self.settings.copies))
         self.processes = Processes()
 

@@ -5,8 +5,9 @@ import random
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -24,20 +25,17 @@ ANSWER_WITHIN = 5.0
 GIVES_UP_AFTER = 120.0
 """After the end, with the last message."""
 
-CONTAINER_NETWORKS = ["10.213.0.0/16", "172.16.0.0/12", "192.168.0.0/16"]
-"""The network of the compose file, and Docker's own address pools: how a container sees this machine's senders."""
-
 PATIENTS = [f"P{number}" for number in range(8000, 8030)]
 """Each has ten values a minute: as many as a chart keeps of what a person enters."""
 
 
-def listen(site: Path, port: int) -> None:
+def listen(site: Path, port: int, host: str = "127.0.0.1", allow_from: Sequence[str] = ()) -> None:
     """Add the listener and the source to the `intake.yaml` of a site's folder."""
     file = site / "intake.yaml"
     intake: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
     # As a person: of what a monitor measures itself a chart keeps only some.
     intake["sources"][NAME] = {"type": "monitor", "by": "person", "senders": [{"application": NAME}]}
-    intake["listeners"] = {NAME: {"host": "0.0.0.0", "port": port, "allow_from": CONTAINER_NETWORKS}}  # noqa: S104
+    intake["listeners"] = {NAME: {"host": host, "port": port, "allow_from": list(allow_from)}}
     file.write_text(yaml.safe_dump(intake), encoding="utf-8")
 
 
@@ -67,8 +65,8 @@ def by_value(charted: Charted) -> Charted:
 class Monitor:
     """Sends until the end. `accepted` is what was acknowledged; `moments` is when."""
 
-    def __init__(self, port: int) -> None:
-        self._port = port
+    def __init__(self, port: int, now: Callable[[], datetime]) -> None:
+        self._port, self._now = port, now
         self._sender: Sender | None = None
         self.accepted: list[Accepted] = []
         self.moments: list[float] = []
@@ -89,7 +87,7 @@ class Monitor:
         self._leave()
 
     def _send(self, number: int, patient: str, value: str, ended: threading.Event) -> None:
-        frame = message(number, patient, value, datetime.now(UTC))
+        frame = message(number, patient, value, self._now())
         gives_up = math.inf
         while time.monotonic() < gives_up:
             if self._is_acknowledged(frame, number):

@@ -86,9 +86,10 @@ def document(columns: Sequence[Column], server: str, at_once: int) -> str:
     """docs/evidence/chaos.md."""
     return f"""# Chaos tests
 
-`make chaos` sends messages in bad order, late and twice, while processes are killed, paused and starved. Then a
-checker, which knows only the stories of the patients, what was accepted and what the phone received, looks for losses
-(`tests/chaos/checker.py`).
+`make chaos` sends messages in bad order, late and twice, while processes are killed, paused and starved.
+They come in three ways: the Python client, HTTP, and MLLP from a monitor that sends again until it is answered.
+Then a checker, which knows only the stories of the patients, what was accepted and what the phone received, looks
+for losses (`tests/chaos/checker.py`).
 "Bare Celery" is the same job as one Celery task a reading, written with care (`benchmarks/bare.py`), under the same
 schedule.
 

@@ -10,6 +10,7 @@ KILLS = {
     "evaluating child": 6,
     "delivering child": 6,
     "gateway": 3,
+    "listener": 3,
     "store": 4,
     "store, last write truncated": 2,
 }

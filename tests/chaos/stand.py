@@ -18,6 +18,7 @@ from redis import Redis
 from config.settings import Settings
 from config.site import DEFAULTS
 from tests.chaos.checker import Page
+from tests.chaos.monitor import listen
 from tests.chaos.scenario import SOURCE
 from worker.runtime.queues import FOREIGN_QUEUE, QUEUES
 from worker.runtime.runtime import connect
@@ -68,6 +69,7 @@ class Processes(NamedTuple):
     evaluating: Supervised | None = None
     delivering: Supervised | None = None
     gateway: Supervised | None = None
+    listener: Supervised | None = None
 
     def all(self) -> list[Supervised]:
         """Every one."""
@@ -117,7 +119,7 @@ class Stand:
 
 
 class Cartwatch(Stand):
-    """The whole of cartwatch: workers that judge, workers that deliver, a gateway."""
+    """The whole of cartwatch: workers that evaluate, workers that deliver, a gateway, a listener for MLLP."""
 
     copies = 1
 
@@ -127,13 +129,15 @@ class Cartwatch(Stand):
         self._clock = clock
 
     def begin(self, stack: ExitStack) -> None:
-        """Start the workers and the gateway."""
+        """Start them."""
+        self.mllp_port = free_port()
+        listen(site(self.folder / "site"), self.mllp_port)
         self.settings = Settings(
             redis_url=self.server.url,
             broker_url=self._broker or self.server.broker_url,
             copies=self.copies,
             receiver_url=self.phone.url,
-            config_dir=site(self.folder / "site"),
+            config_dir=self.folder / "site",
             secret=secrets.token_hex(32),
             clock="simulated" if self._clock == "simulated" else "store",
             canary_every=20,
@@ -146,11 +150,13 @@ class Cartwatch(Stand):
         delivering = worker_command(["deliver"], 1)
         port = free_port()
         self.gateway_url = f"http://127.0.0.1:{port}"
-        gateway = [sys.executable, "-m", "worker.cli", "gateway", "--host", "127.0.0.1", "--port", str(port)]
+        cartwatch = [sys.executable, "-m", "worker.cli"]
+        gateway = [*cartwatch, "gateway", "--host", "127.0.0.1", "--port", str(port)]
         self.processes = Processes(
             evaluating,
             self.supervised(stack, delivering, environment, "delivering"),
             self.supervised(stack, gateway, environment, "gateway"),
+            self.supervised(stack, [*cartwatch, "mllp"], environment, "listener"),
         )
 
 

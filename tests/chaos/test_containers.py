@@ -14,6 +14,7 @@ from config.tables import load_tables
 from tests.chaos import report
 from tests.chaos.against_containers import BLOWS, FULL, SENDER, SENDING, Order, Struck
 from tests.chaos.checker import Accepted, State, judge
+from tests.chaos.compose import NETWORKS
 from tests.chaos.containers import command, table
 from tests.chaos.monitor import PATIENTS, Monitor, by_value, listen, message
 from tests.chaos.stand import site
@@ -113,7 +114,7 @@ def test_the_monitor_sends_a_value_again_until_it_is_acknowledged() -> None:
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Listener) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        monitor = Monitor(server.server_address[1])
+        monitor = Monitor(server.server_address[1], lambda: datetime.now(UTC))
         monitor.send_until(ended)
         server.shutdown()
     assert came[0] == came[1] == came[2]
@@ -141,7 +142,7 @@ def test_the_judge_finds_each_value_of_the_monitor_once() -> None:
 
 
 def test_the_site_of_a_campaign_reads_the_monitor_by_a_listener_that_containers_reach(tmp_path: Path) -> None:
-    listen(site(tmp_path), 2575)
+    listen(site(tmp_path), 2575, "0.0.0.0", NETWORKS)  # noqa: S104
     intake = load_intake(tmp_path)
     assert [(one.host, one.port) for one in intake.listeners.values()] == [("0.0.0.0", 2575)]  # noqa: S104
     sent = message(1, PATIENTS[0], "60.01", datetime(2024, 6, 14, tzinfo=UTC))
