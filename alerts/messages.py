@@ -58,7 +58,7 @@ class Message(BaseModel):
 
 
 class Registration(Message):
-    """The registration of a patient: product, time of infusion, place, team."""
+    """The registration of a patient: product, time of infusion, place, team, allergies in words."""
 
     type: Literal["registration"]
     infused: Time | None = None
@@ -68,6 +68,7 @@ class Registration(Message):
     bed: Text | None = None
     team: Text | None = None
     setting: Literal["inpatient", "outpatient", "follow_up"] | None = None
+    allergies: LongText | None = None
 
 
 class Reading(Message):

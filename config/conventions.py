@@ -98,6 +98,15 @@ class CountConventions(Configuration):
     fibrinogen_to_day: Convention[int]
 
 
+class ContextConventions(Configuration):
+    """What a page also shows of a patient, and for how long: antibiotics, weight, fluids (mL)."""
+
+    antibiotic_gap: Convention[Duration]
+    weight_holds: Convention[Duration]
+    fluid_within: Convention[Duration]
+    fluid_much: Convention[int]
+
+
 class ConfirmationConventions(Configuration):
     """When a noisy number counts (°C, mm[Hg], %)."""
 
@@ -206,6 +215,7 @@ class Conventions(Configuration):
     m_easix_thresholds: tuple[EasixThreshold, ...] = ()
     hematotox: HematotoxConventions
     counts: CountConventions
+    context: ContextConventions
     confirmation: ConfirmationConventions
     schedule: ScheduleConventions
     outpatient: OutpatientConventions

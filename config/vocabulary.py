@@ -61,6 +61,7 @@ READINGS = _table(
     Kind("spo2", Sort.VITAL, "%", "spo2", "SpO2"),
     Kind("fio2", Sort.VITAL, "%", "fio2", "FiO2"),
     Kind("oxygen_flow", Sort.VITAL, "L/min", "oxygen_flow", "oxygen flow"),
+    Kind("weight", Sort.VITAL, "kg", "weight", "weight"),
     Kind("oxygen_device", Sort.CODE, "", "", "oxygen device", OXYGEN_DEVICES),
     Kind("ice", Sort.SCORE, "", "", "ICE"),
     Kind("capd", Sort.SCORE, "", "", "CAPD"),
@@ -90,8 +91,14 @@ READINGS = _table(
 DELAYED_NEUROTOXICITY = ("cranial_nerve_palsy", "parkinsonism", "handwriting_change")
 """Signs that a clinician states; they come weeks after the infusion, most of them after a BCMA product."""
 
+EXAMINATIONS = ("eeg_done", "mri_done", "lumbar_puncture_done")
+"""Examinations that a clinician states as done."""
+
 STATEMENTS = (
     *DELAYED_NEUROTOXICITY,
+    *EXAMINATIONS,
+    "culture_positive",
+    "infection_imaging",
     "hypotension",
     "hypoxia",
     "fever_other_cause",
@@ -127,6 +134,8 @@ DRUGS = (
     "platelet_transfusion",
     "red_cell_transfusion",
     "immunoglobulin",
+    "antibiotic",
+    "fluid_bolus",
 )
 
 PRODUCTS = {
@@ -178,6 +187,9 @@ def product_code(text: str) -> str:
 
 CLINICAL_NAMES = {
     "handwriting_change": "change of handwriting",
+    "infection_imaging": "infection on imaging",
+    "eeg_done": "EEG done",
+    "mri_done": "MRI done",
     "anemia": "anaemia",
     "anemia_life_threatening": "life-threatening anaemia",
     "febrile_neutropenia_life_threatening": "life-threatening febrile neutropenia",

@@ -20,6 +20,7 @@ class Admission(Struct, frozen=True):
     bed: str = ""
     team: str = ""
     setting: str = ""
+    allergies: str = ""
     received: datetime | None = None
 
     @property

@@ -156,6 +156,7 @@ def _admission(message: Registration) -> Admission:
         bed=message.bed or "",
         team=message.team or "",
         setting=message.setting or "",
+        allergies=message.allergies or "",
         received=received if received is not None and received > effective else None,
     )
 

@@ -16,6 +16,10 @@ TOCILIZUMAB_IN_A_DAY = 3
 TOCILIZUMAB_HOURS_APART = 8
 """At most 4 doses in all, 3 in 24 h, 8 h apart (ASCO guideline, pocket edition)."""
 
+TOCILIZUMAB_MG_PER_KG = 8
+TOCILIZUMAB_MG_MOST = 800
+TOCILIZUMAB_FROM_KG = 30
+"""8 mg/kg, at most 800 mg a dose (ASCO guideline, pocket edition). Below 30 kg the label has another dose."""
 
 METHYLPREDNISOLONE_AS_DEXAMETHASONE = Decimal("0.75") / Decimal(4)
 """Milligrams of dexamethasone that do as much as one of methylprednisolone: 0.75 mg for 4 mg (usual equivalence)."""

@@ -18,6 +18,7 @@ from alerts.grading.result import Score
 from alerts.grading.statements import is_statement, statement_in
 from alerts.messages import SITE_SUBJECT
 from alerts.pages.concern import ASTCT, FIRST, ChartCorrection, Ending, PageConcern
+from alerts.pages.context import ContextLine, context, next_tocilizumab
 from alerts.pages.onset import typical_onset
 from alerts.pages.reminders import REMINDERS
 from alerts.pages.title import GRADED, Title, ended_by, name, tag
@@ -118,9 +119,11 @@ def text(
         if details and len(once) > 1:
             lines.append(name(concern, site, language))
         lines += [f"  {line}" for line in details] if len(once) > 1 else details
+    shown = _context(once, chart, now, site)
     if now is not None:
         lines += _background(concerns, chart, now, site, language)
-    lines += _conventions(concerns, site, language)
+    lines += [render(line.text, language, site.zone) for line in shown]
+    lines += _conventions(concerns, shown, site, language)
     lines.append(say("{at}, page {page}", language, at=clock(at, site, language), page=page))
     lines.append(say(DISCLAIMER, language))
     return "\n".join(lines)
@@ -257,8 +260,14 @@ def _background(
     given = ledger(chart, now.at)
     lines.append(say("Given: {ledger}", language, ledger=render(given.sentence(), language, site.zone)))
     lines += _typical_onset(concerns, chart, site, language)
-    lines += [line for concern in concerns if (line := _reminder(concern, given, now, site, language))]
+    lines += [line for concern in concerns if (line := _reminder(concern, given, chart, now, site, language))]
     return lines
+
+
+def _context(concerns: list[PageConcern], chart: Chart, now: Assessment | None, site: Site) -> list[ContextLine]:
+    """The context of the episodes that are not over."""
+    episodes = [concern.episode for concern in concerns if not concern.has_ended]
+    return context(chart, now.at, site, episodes) if now is not None and episodes else []
 
 
 def _typical_onset(concerns: list[PageConcern], chart: Chart, site: Site, language: Language) -> list[str]:
@@ -285,24 +294,28 @@ def _score(score: Score, site: Site, language: Language) -> str:
     return f"{shown} ({remarks})" if remarks else shown
 
 
-def _reminder(concern: PageConcern, given: Ledger, now: Assessment, site: Site, language: Language) -> str:
-    """The protocol line of a condition, with its source; of tocilizumab, also the remaining doses by the ledger."""
+def _reminder(
+    concern: PageConcern, given: Ledger, chart: Chart, now: Assessment, site: Site, language: Language
+) -> str:
+    """The protocol line of a condition, with its source; of tocilizumab, also the remaining doses and the next one."""
     reminder = REMINDERS.get((concern.episode.condition, concern.episode.level_now or 0))
     if reminder is None or concern.has_ended:
         return ""
     quoted = say(reminder.text, language)
     if reminder.tocilizumab:
-        quoted += f" [{render(given.room(now.at), language, site.zone)}]"
+        room = next_tocilizumab(chart, given, now.at, site)
+        quoted += f" [{render(room.text, language, site.zone)}]"
     source = say(reminder.source, language)
     return say("Protocol reminder ({source}): {reminder}", language, source=source, reminder=quoted)
 
 
-def _conventions(concerns: list[PageConcern], site: Site, language: Language) -> list[str]:
+def _conventions(concerns: list[PageConcern], shown: list[ContextLine], site: Site, language: Language) -> list[str]:
     """Every convention of the site on which the page depends, with its basis."""
-    names = dict.fromkeys(name for concern in concerns if concern.finding for name in concern.finding.conventions)
-    bases = filter(None, (basis(name, site, language) for name in names))
-    shown = "; ".join(dict.fromkeys(bases))
-    return [say("conventions: {conventions}", language, conventions=shown)] if shown else []
+    names = [name for concern in concerns if concern.finding for name in concern.finding.conventions]
+    names += [name for line in shown for name in line.conventions]
+    bases = filter(None, (basis(name, site, language) for name in dict.fromkeys(names)))
+    written = "; ".join(dict.fromkeys(bases))
+    return [say("conventions: {conventions}", language, conventions=written)] if written else []
 
 
 def basis(name: str, site: Site, language: Language) -> str:

@@ -11,6 +11,7 @@ from alerts.chart.entry import Entry
 from alerts.episodes.episode import Episode
 from alerts.grading.result import Evidence
 from alerts.messages import SITE_SUBJECT
+from alerts.pages.context import context, next_tocilizumab
 from alerts.pages.reminders import REMINDERS
 from alerts.pages.values import DOSED, value
 from alerts.rules.finding import Finding
@@ -135,6 +136,8 @@ class Background(NamedTuple):
     m_easix_missing: tuple[str, ...]
     doses: tuple[ReadingRow, ...]
     ledger: str
+    context: tuple[str, ...]
+    context_conventions: tuple[str, ...]
 
 
 class PatientView(NamedTuple):
@@ -161,9 +164,10 @@ def patient(state: PatientState, reader: Reader) -> PatientView:
         day=state.chart.day(reader.now, reader.site.zone),
         product=state.chart.admission.product if state.chart.admission else "",
         concerns=tuple(
-            _concern(episode, found.get(episode.condition), given, reader) for episode in state.episodes.values()
+            _concern(episode, found.get(episode.condition), state.chart, given, reader)
+            for episode in state.episodes.values()
         ),
-        background=_background(state.chart, now, given, reader) if now is not None and given is not None else None,
+        background=_background(state, now, given, reader) if now is not None and given is not None else None,
     )
 
 
@@ -180,7 +184,7 @@ def _assessed(state: PatientState, reader: Reader) -> Assessment | None:
     return assess_onward(state.chart, at, reader.site, state.result_cache)[0]
 
 
-def _concern(episode: Episode, finding: Finding | None, given: Ledger | None, reader: Reader) -> Concern:
+def _concern(episode: Episode, finding: Finding | None, chart: Chart, given: Ledger | None, reader: Reader) -> Concern:
     before, now = _levels(episode, reader)
     return Concern(
         episode=episode,
@@ -194,7 +198,7 @@ def _concern(episode: Episode, finding: Finding | None, given: Ledger | None, re
         missing=tuple(map(reader.words, finding.missing)) if finding else (),
         flags=tuple(map(reader.words, finding.flags)) if finding else (),
         conventions=tuple(convention(name, reader) for name in finding.conventions) if finding else (),
-        reminder=_reminder(episode, given, reader),
+        reminder=_reminder(episode, chart, given, reader),
         notifications=tuple(notification_rows(episode, reader)),
     )
 
@@ -213,11 +217,13 @@ def _levels(episode: Episode, reader: Reader) -> tuple[str, str]:
     return before, str(episode.level)
 
 
-def _reminder(episode: Episode, given: Ledger | None, reader: Reader) -> ReminderRow | None:
+def _reminder(episode: Episode, chart: Chart, given: Ledger | None, reader: Reader) -> ReminderRow | None:
     reminder = REMINDERS.get((episode.condition, episode.level))
     if reminder is None:
         return None
-    room = reader.words(given.room(reader.now)) if given is not None and reminder.tocilizumab else ""
+    room = ""
+    if given is not None and reminder.tocilizumab:
+        room = reader.words(next_tocilizumab(chart, given, reader.now, reader.site).text)
     return ReminderRow(reader.say(reminder.text), reader.say(reminder.source), room)
 
 
@@ -262,7 +268,7 @@ def notification_rows(episode: Episode, reader: Reader) -> list[NotificationRow]
     ]
 
 
-def _background(chart: Chart, now: Assessment, given: Ledger, reader: Reader) -> Background:
+def _background(state: PatientState, now: Assessment, given: Ledger, reader: Reader) -> Background:
     named = (("CRS", now.crs), ("ICANS", now.icans), ("ICE", now.ice))
     grades = tuple((name, reader.say(result.shown_value or "undetermined")) for name, result in named)
     score = now.m_easix
@@ -270,7 +276,8 @@ def _background(chart: Chart, now: Assessment, given: Ledger, reader: Reader) ->
     if score.value is not None:
         log2 = f", log2 {score.log2:.2f}" if score.log2 is not None else ""
         m_easix = f"{score.bound}{score.value:.2f}{log2}"
-    doses = _doses(chart, now.at)
+    doses = _doses(state.chart, now.at)
+    lines = context(state.chart, now.at, reader.site, state.episodes.values(), whole=True)
     return Background(
         grades=grades,
         m_easix=m_easix,
@@ -278,6 +285,10 @@ def _background(chart: Chart, now: Assessment, given: Ledger, reader: Reader) ->
         m_easix_missing=tuple(map(reader.words, score.missing)),
         doses=tuple(reading_row(drug, entry, reader) for drug, entry in reversed(doses[-DOSES_SHOWN:])),
         ledger=reader.words(given.sentence()),
+        context=tuple(reader.words(line.text) for line in lines),
+        context_conventions=tuple(
+            dict.fromkeys(convention(name, reader) for line in lines for name in line.conventions)
+        ),
     )
 
 

@@ -14,6 +14,8 @@ MERGES = ("A40", "A34", "A18", "A39")
 REGISTERS = ("A01", "A02", "A08", "A13")
 DISCHARGES = ("A03",)
 
+ALLERGIES_LONGEST = 2000
+
 SETTINGS = {"I": "inpatient", "O": "outpatient", "R": "outpatient"}
 """Patient class (PV1-2, HL7 table 0004) to setting. A recurring patient comes to the day clinic."""
 
@@ -44,7 +46,7 @@ def admissions(message: Hl7Message, event: str, source: Source, budget: Budget) 
     if event in DISCHARGES:
         native["type"] = "discharge"
     else:
-        native |= {"type": "registration", **_admission(pid, pv1, source)}
+        native |= {"type": "registration", **_admission(pid, pv1, source), **_allergies(message, budget)}
     native["id"] = _identifier(event, native)
     if event in DISCHARGES:
         native |= _operator(message)
@@ -70,6 +72,16 @@ def _admission(pid: Segment, pv1: Segment | None, source: Source) -> Native:
         if setting := SETTINGS.get(_said(pv1.field(2), 1)):
             found["setting"] = setting
     return found
+
+
+def _allergies(message: Hl7Message, budget: Budget) -> Native:
+    """The allergies (AL1-3) by their text, else their code; none without such a segment: what was known stays."""
+    fields = (segment.field(3) for segment in budget.during(message.segments) if segment.name == "AL1")
+    texts = dict.fromkeys(filter(None, (_said(field, 2) or _said(field, 1) for field in fields)))
+    known = ", ".join(texts)
+    if len(known) > ALLERGIES_LONGEST:
+        known = f"{known[: ALLERGIES_LONGEST - 1]}…"
+    return {"allergies": known} if known else {}
 
 
 def _said(field: Field, component: int) -> str:

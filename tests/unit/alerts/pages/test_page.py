@@ -319,7 +319,8 @@ def test_a_whole_page_in_italian() -> None:
         "m-EASIX 60.44, log2 5.92 (dopo tocilizumab, influenzato da trattamenti)",
         "Somministrati: tocilizumab: dosi 1 su 4 (1 su 3 in 24 h, ultima 3 h fa); desametasone 0 mg in totale",
         "Promemoria di protocollo (linea guida ASCO, edizione tascabile): terapia intensiva; tocilizumab se restano "
-        "dosi, più desametasone 10 mg ogni 6 h [dosi di tocilizumab rimaste: 3 su 4, la prossima dal 17 giu 15:00]",
+        "dosi, più desametasone 10 mg ogni 6 h [dosi di tocilizumab rimaste: 3 su 4, la prossima dal 17 giu 15:00; "
+        "peso non registrato]",
         "convenzioni: un vasopressore registrato come somministrato, senza inizio e fine, si considera in corso per "
         "12 h",
         "17 giu 10:00, avviso e.1",

@@ -65,6 +65,17 @@ def test_it_shows_the_reminder_with_its_source_and_the_room_that_is_left(desk: D
     assert "tocilizumab 2 of 4 doses (1 of 3 in 24 h, the last 9 h ago)" in shown
 
 
+def test_it_shows_the_context_of_the_patient_and_what_nobody_charted(desk: Desk) -> None:
+    episode = desk.fall_ill()
+    at = desk.clock.now().isoformat()
+    given = {"type": "treatment", "source": "emar", "patient": "P1", "drug": "antibiotic", "action": "given"}
+    desk.send(given | {"id": "a1", "effective": at})
+    shown = words(desk.get(desk.link(episode)))
+    assert "no culture charted, no imaging charted, antibiotic since" in shown
+    assert "allergies not charted" in shown
+    assert "antibiotic doses at most 48 h apart are one course" in shown
+
+
 def test_it_shows_who_was_notified_and_what_became_of_it(desk: Desk) -> None:
     episode = desk.fall_ill()
     page = episode.deliveries[-1].page

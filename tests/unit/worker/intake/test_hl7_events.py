@@ -140,6 +140,27 @@ def test_the_patient_class_says_the_setting(patient_class: str, setting: str | N
     assert message.get("setting") == setting
 
 
+@pytest.mark.parametrize(
+    ("segments", "allergies"),
+    [
+        ((), None),
+        (("AL1|1|DA|^co-trimoxazole", "AL1|2||1545^penicillin G", 'AL1|3||""'), "co-trimoxazole, penicillin G"),
+        (("AL1|1||LATEX", "AL1|2||LATEX"), "LATEX"),
+    ],
+)
+def test_allergies_are_read_and_without_any_stay_unknown(segments: tuple[str, ...], allergies: str | None) -> None:
+    raw = hl7(EVN, pid(), "PV1|1|I|HAEM-2^R1^12", *segments, event="ADT^A08")
+    (message,) = one(taken(raw, source(registers=["*"]))).messages
+    assert message.get("allergies") == allergies
+
+
+def test_a_list_of_allergies_that_is_cut_shows_it() -> None:
+    raw = hl7(EVN, pid(), *(f"AL1|1||^{number:0150d}" for number in range(20)), event="ADT^A08")
+    (message,) = one(taken(raw, source(registers=["*"]))).messages
+    assert len(message["allergies"]) == 2000
+    assert message["allergies"].endswith("…")
+
+
 def test_a_discharge() -> None:
     (message,) = admission("A03", registers=["*"]).messages
     assert (message["type"], message["effective"]) == ("discharge", AT)
