@@ -13,8 +13,10 @@ COPY worker worker
 # What no process of ours uses goes too: tests, sources in C, what fontTools has in C beside the same in Python, and Pygments
 # (Rich colours source code with it). Byte code is made here, for a file system that is read-only. The imports show that
 # nothing is missing.
+ARG VERSION=0.1.0
+ENV SETUPTOOLS_SCM_PRETEND_VERSION=$VERSION
 RUN pip install --no-deps --no-build-isolation . \
-    && pip uninstall --yes hatchling pathspec pluggy tomlkit trove-classifiers pygments pip \
+    && pip uninstall --yes hatchling hatch-vcs setuptools setuptools-scm vcs-versioning pathspec pluggy tomlkit trove-classifiers pygments pip \
     && find /opt/cartwatch/lib -type d -name tests -prune -exec rm -r {} + \
     && find /opt/cartwatch/lib -type f \( -path '*/fontTools/*.so' -o -regex '.*\.\(c\|cpp\|h\|pyi\|pyx\|pxd\|a\)' \) -delete \
     && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/cartwatch/lib \

@@ -16,7 +16,7 @@ ALARM_PATIENTS ?= 100
 ALARM_BASELINE = $(if $(filter 100,$(ALARM_PATIENTS)),--baseline docs/evidence/alarms_baseline.json.gz)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all test-servers check lint mutants screenshots bench alarms chaos chaos-containers chaos-sentinel chaos-hosts fuzz lock clean
+.PHONY: help install run test test-all test-servers check lint mutants screenshots bench alarms release audit chaos chaos-containers chaos-sentinel chaos-hosts fuzz lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do \
@@ -70,6 +70,20 @@ chaos-sentinel: $(VENV)/.installed-tests ## failovers of a replicated store unde
 chaos-hosts: $(VENV)/.installed-tests ## the profile ha as three hosts, of which one is killed, frozen, cut off in turn; needs Docker, and root
 	$(BIN)/python -m tests.chaos.hosts
 
+release: $(VENV)/.installed-tests ## source distribution, wheel and software bill of materials (CycloneDX) in dist/
+	rm -rf dist
+	$(BIN)/python -m hatchling build -d dist
+	@set -e; tool=$$(mktemp -d); trap 'rm -rf "$$tool"' EXIT; \
+	$(PYTHON) -m venv "$$tool"; "$$tool/bin/pip" install --quiet 'cyclonedx-bom>=7,<8'; \
+	$(PYTHON) -m venv "$$tool/shipped"; "$$tool/shipped/bin/pip" install --quiet --require-hashes -r requirements.lock; \
+	"$$tool/bin/cyclonedx-py" environment "$$tool/shipped/bin/python" --pyproject pyproject.toml --output-reproducible \
+		--output-file dist/cartwatch.cdx.json
+
+audit: ## known weaknesses of the locked dependencies; what the advisories cannot be asked for is listed
+	@set -e; tool=$$(mktemp -d); trap 'rm -rf "$$tool"' EXIT; \
+	$(PYTHON) -m venv "$$tool"; "$$tool/bin/pip" install --quiet 'pip-audit>=2.9,<3'; \
+	"$$tool/bin/pip-audit" --disable-pip --no-deps --requirement requirements.lock
+
 fuzz: $(VENV)/.installed-tests ## coverage-guided fuzzing of what reads bytes from outside; FUZZ_SECONDS=60 each by default
 	$(PIP) install --quiet 'atheris>=3'
 	$(BIN)/python -m tests.fuzz
@@ -78,7 +92,7 @@ lock: ## resolve the dependencies into both lock files; with LOCK_OPTIONS=--upgr
 	@set -e; tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT; \
 	$(PYTHON) -m venv "$$tools"; "$$tools/bin/pip" install --quiet uv; PATH="$$tools/bin:$$PATH"; \
 	$(COMPILE) --output-file requirements.lock; \
-	$(COMPILE) --extra ical --extra test --extra check --constraint requirements.lock --output-file tests/requirements.lock
+	$(COMPILE) --extra ical --extra tracing --extra test --extra check --constraint requirements.lock --output-file tests/requirements.lock
 
 clean: ## remove what was installed and generated; data/ stays
 	rm -rf $(VENV) output dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -41,6 +41,7 @@ class Settings(BaseSettings):
     receiver_url: str = Field("json://127.0.0.1:9", description="What {receiver} stands for in a channel's address")
     clock: Literal["store", "simulated"] = Field("store", description="simulated: a replay drives the time")
     log_level: str = "INFO"
+    log_format: Literal["text", "json"] = Field("text", description="json: a log line is one JSON object")
     batch: int = Field(1000, ge=1, le=5000, description="Most messages of a shard committed at once")
     lease: int = Field(5, ge=2, description="Seconds after which a shard is taken from a worker that hangs")
     journal_length: int = Field(10_000, ge=0, description="Batches kept per shard for audit and replay; 0 keeps none")

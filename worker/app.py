@@ -13,6 +13,7 @@ from celery.exceptions import WorkerShutdown
 from celery.signals import setup_logging, worker_process_init
 
 from config.settings import Settings
+from worker import tracing
 from worker.monitoring import last_alarm
 from worker.runtime.broker import follow_primary, tls, worker_options
 from worker.runtime.logging_setup import configure
@@ -121,6 +122,11 @@ def _watch_configuration(**_: object) -> None:
 
 
 @worker_process_init.connect
+def _trace(**_: object) -> None:
+    tracing.start()
+
+
+@worker_process_init.connect
 def _spare_the_loaded_code(**_: object) -> None:
     """Exempt what is loaded from garbage collection: 140 000 objects that live as long as the process.
 
@@ -131,4 +137,4 @@ def _spare_the_loaded_code(**_: object) -> None:
 
 @setup_logging.connect
 def _logging(**_: object) -> None:
-    configure(settings.log_level)
+    configure(settings)

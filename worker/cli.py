@@ -93,12 +93,12 @@ main.add_section(
     *(intake.parse, intake.source_key, intake.unmapped_codes, intake.dead_letters, unreadable.unreadable),
     fhir_export.fhir_export,
 )
-main.add_section("Configuration", configuration.check, route.route, delivery.test_page)
+main.add_section("Configuration", configuration.check, route.route, delivery.test_page, offline.version)
 main.add_section("Offline", offline.example, offline.grade, offline.replay, offline.demo)
 main.add_section("Alarm quality", quality.simulate, quality.evaluate, quality.export, quality.cohort)
 
 WITHOUT_SERVICE = frozenset(
-    {"up", "worker", "check", "parse", "grade", "replay", "demo", "simulate", "evaluate", "cohort"}
+    {"up", "worker", "check", "version", "parse", "grade", "replay", "demo", "simulate", "evaluate", "cohort"}
 )
 
 

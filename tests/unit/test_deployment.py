@@ -417,7 +417,7 @@ def test_what_runs_has_neither_pip_nor_what_builds() -> None:
     [build] = [arguments for name, arguments in stages()[0] if name == "RUN" and "pip uninstall" in arguments]
     gone = re.search(r"pip uninstall --yes ([\w -]+) &&", " ".join(build.split()))
     assert gone is not None
-    assert {"hatchling", "pip"} <= set(gone[1].split())
+    assert {"hatchling", "hatch-vcs", "setuptools", "pip"} <= set(gone[1].split())
     [cleaned] = final("RUN")
     for path in (
         "/usr/local/bin/pip*",
@@ -437,13 +437,14 @@ def test_byte_code_is_made_while_building_as_no_process_may_write_it() -> None:
 
 
 def test_the_image_is_labelled() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    described = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    project, fallback = described["project"], described["tool"]["hatch"]["version"]["fallback-version"]
     [labels] = final("LABEL")
     found = dict(re.findall(r'org\.opencontainers\.image\.(\w+)="([^"]*)"', labels))
     assert found.keys() == {"title", "description", "licenses", "version", "revision"}
     assert (found["title"], found["licenses"]) == (project["name"], project["license"])
-    assert f"VERSION={project['version']}" in final("ARG")
-    assert SERVICES["gateway"]["image"].endswith(f"cartwatch:{project['version']}}}")
+    assert f"VERSION={fallback}" in final("ARG")
+    assert SERVICES["gateway"]["image"].endswith(f"cartwatch:{fallback}}}")
 
 
 def test_the_image_runs_as_the_user_of_the_services() -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from worker import tracing
 from worker.commands.common import gateway_runtime, refuse_unfit_store, runtime, with_example
 from worker.gateway import HOST, PORT
 
@@ -56,7 +57,8 @@ def gateway(
         access = access_of(metrics_from, run.settings.metrics_token or "", behind_proxy=behind_proxy)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--metrics-from") from error
-    configure(run.settings.log_level)
+    configure(run.settings)
+    tracing.start()
     refuse_unfit_store(run)
     try:
         serve(run, Listening(host, port, certificate, key, behind_proxy), access)

@@ -2,6 +2,7 @@
 
 import click
 
+from worker import tracing
 from worker.commands.common import refuse_unfit_store, runtime, with_example
 
 
@@ -25,7 +26,8 @@ def mllp(names: tuple[str, ...]) -> None:
     from worker.runtime.logging_setup import configure
 
     run = runtime()
-    configure(run.settings.log_level)
+    configure(run.settings)
+    tracing.start()
     try:
         in_force = WatchedIntakeConfig(run.settings.config_dir)
     except ConfigurationError as error:

@@ -10,6 +10,28 @@ import click
 from worker.commands.common import BAD_INPUT, config_option, configuration, json_option, lines, with_example
 
 
+@with_example("cartwatch version")
+@click.command(short_help="Print the versions of code, stored data and rules.")
+@config_option
+@json_option
+def version(config_dir: Path | None, as_json: bool) -> None:
+    """Print the versions of this program, of the data that it stores, and of the rules that it grades by.
+
+    Two installations that print the same `rules` and `conventions` page alike.
+    """
+    import json
+
+    from worker.runtime.versions import versions
+
+    found = versions(configuration(config_dir))
+    if as_json:
+        click.echo(json.dumps(found._asdict()))
+        return
+    for name, value in found._asdict().items():
+        shown = ", ".join(value) if isinstance(value, tuple) else value
+        click.echo(f"{name.replace('_', ' '):<14}{shown}")
+
+
 @with_example("cartwatch grade cases.ndjson")
 @click.command(short_help="Grade cases from JSON lines.")
 @click.argument("file", type=click.File("rb"), default="-")

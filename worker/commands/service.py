@@ -41,7 +41,7 @@ def up(data: Path | None, processes: int) -> None:
     from worker.store.requirements import UnfitStoreError
 
     settings = Settings()
-    configure(settings.log_level)
+    configure(settings)
     configuration(settings.config_dir)
     listens = bool(intake_of(settings.config_dir).listeners)
     console = Console()

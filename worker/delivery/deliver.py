@@ -400,7 +400,13 @@ class Deliverer:
         channel = queue.partition(":")[2]
         for page in message.pages:
             words = event.attempt.outcome, in_english(event.attempt.detail, UTC)
-            log.info("page %s on %s: %s %s", page.owed.page.id, channel, *words)
+            fact = {
+                "fact": "sent",
+                "page": page.owed.page.id,
+                "channel": channel,
+                "outcome": event.attempt.outcome.value,
+            }
+            log.info("page %s on %s: %s %s", page.owed.page.id, channel, *words, extra=fact)
             self._record(one, message, page, event.attempt, now)
         if event.attempt.outcome in (Outcome.SENT, Outcome.UNKNOWN):
             one.trip.use(channel, secrets.token_hex(8), now, _channel(message.site, channel).limit)

@@ -13,6 +13,7 @@ from config.site import Channel
 from worker.delivery.channel import MessageContext, send
 from worker.delivery.http import cut_off
 from worker.delivery.outcome import Attempt, Outcome
+from worker.tracing import span
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +119,10 @@ class _SenderThread(threading.Thread):
 
 def _attempt(given: Send) -> Attempt:
     try:
-        return send(given.channel, given.pages, given.context)
+        with span("send", queue=given.queue, pages=" ".join(page.id for page in given.pages)) as traced:
+            attempt = send(given.channel, given.pages, given.context)
+            traced["outcome"] = attempt.outcome
+            return attempt
     except Exception as error:  # a plugin may raise anything
         log.error("a send on %s failed (%s)", given.queue, type(error).__name__)
         return Attempt(Outcome.UNKNOWN, Phrase("the worker that sent it ended before there was an answer"))

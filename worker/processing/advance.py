@@ -16,6 +16,7 @@ from config.site import Site
 from worker.clock import Clock
 from worker.delivery.agreement import owing
 from worker.fhir_export.records import Item, records_of
+from worker.processing.fact_log import log_facts
 from worker.processing.incoming import parse, without_surplus, without_unreadable
 from worker.processing.poison import CRASHES_BEFORE_ONE_BY_ONE, isolate_first, postpone_ladders, step_isolated
 from worker.store.codec import pack_export
@@ -25,6 +26,7 @@ from worker.store.keys import Partition, Shard
 from worker.store.schema import NewerStoreError
 from worker.store.shard import Batch, Store
 from worker.store.unreadable import begins_anew
+from worker.tracing import span
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +72,7 @@ def _one_batch(
     store: Store, batch: Batch, now: datetime, site: Site, run: ShardRun, budget: TimeBudget, *, alone: bool
 ) -> None:
     """Evaluate and commit what the budget allows of a batch."""
-    with Transaction(store, batch) as transaction:
+    with span("evaluate", shard=batch.shard.number) as traced, Transaction(store, batch) as transaction:
         work = isolate_first(store, batch, from_backlog=run.batches % 2 == 0) if alone else batch
         read, commit = parse(store.keys, work, now, site)
         due = [] if commit.failed_timers else work.due
@@ -88,6 +90,8 @@ def _one_batch(
         left = {item.entry for item in known} - done
         committed = batch.done_with({waiting.entry for waiting in work.waiting} - left)
         run.more, wake = transaction.commit(committed, commit, now)
+        traced |= {"messages": len(committed.waiting), "pages": len(commit.effects.pages)}
+    log_facts(commit.effects.events)
     run.batches += 1
     run.messages += len(committed.waiting)
     run.pages += commit.effects.pages

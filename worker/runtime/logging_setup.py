@@ -1,9 +1,10 @@
-"""Log lines: time, level, module, text. They contain no patient and no value."""
+"""Log lines: time, level, module, text, and as JSON the fields of a fact. They contain no patient and no value."""
 
 import logging
 import sys
 
 from alerts.message_fields import visible
+from config.settings import Settings
 
 DECIDED = "worker_cancel_long_running_tasks_on_connection_loss"
 """Celery warns about this setting at each lost connection; `worker/app.py` sets it and says why."""
@@ -30,18 +31,38 @@ class _OneLine(logging.Formatter):
         return visible(super().formatMessage(record).rstrip())
 
 
-def configure(level: str) -> None:
-    """Send this process's log lines to standard error.
+def _as_json() -> logging.Formatter:
+    """One JSON object a line: `timestamp` (UTC), `level`, `logger`, `event`, and the fields of a fact."""
+    import structlog  # only where it is asked for: a worker starts sooner without it
+
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[
+            structlog.stdlib.add_log_level,
+            structlog.stdlib.add_logger_name,
+            structlog.stdlib.ExtraAdder(),
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+        ],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+    )
+
+
+def configure(settings: Settings) -> None:
+    """Send this process's log lines to standard error, as text or as JSON.
 
     Apprise logs payloads at DEBUG and a provider's reply at WARNING. The delivery reads the reply from these records
     (`worker/delivery/channel.py`), so the level stays enabled, but the records are not printed.
     """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    text = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    handler.setFormatter(_as_json() if settings.log_format == "json" else _OneLine(text))
     handler.addFilter(_Discreet())
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level)
+    root.setLevel(settings.log_level)
     for name in ("celery.worker.strategy", "celery.app.trace", "celery.pool", "kombu", "matplotlib", "httpx"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     apprise = logging.getLogger("apprise")

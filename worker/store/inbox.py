@@ -24,6 +24,7 @@ from worker.store.capacity import Capacity
 from worker.store.durable import accepting
 from worker.store.keys import Keys, Partition, Shard
 from worker.store.lease import once_every
+from worker.tracing import span
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +103,8 @@ def append(
     queued = list(messages)
     shards = queue(pipe, keys, queued, now, source)
     queue_wakeups(pipe, shards)
-    replies = pipe.execute()
+    with span("append", messages=len(queued)):
+        replies = pipe.execute()
     ids = [entry.decode() for entry in replies[first : first + len(queued)]]
     return Appended(ids, to_wake(shards, replies))
 

@@ -11,6 +11,7 @@ from apprise.result import AppriseResult, AppriseResultStatus
 
 from alerts.pages.page import Page
 from alerts.wording.phrase import Phrase, phrase
+from config.settings import Settings
 from config.site import Channel, Urgency
 from tests.support.pages import page
 from tests.support.stored_ward import SITE
@@ -63,7 +64,7 @@ def test_the_answer_is_understood_in_a_worker_that_logs_as_workers_do(
     monkeypatch.setattr(root, "handlers", root.handlers[:])
     before = root.level
     try:
-        configure(level)
+        configure(Settings(log_level=level))
         receiver.behave("/phone-1", status=404)
         assert page_to(receiver) == Attempt(Outcome.PERMANENT, phrase("the provider answered {n}", n=404))
     finally:

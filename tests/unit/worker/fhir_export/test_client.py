@@ -124,7 +124,7 @@ def test_nothing_of_it_stands_in_the_log(record: FakeEhr, base: FhirClient, capl
 
     root = logging.getLogger()
     before = root.handlers[:]
-    configure("INFO")
+    configure(Settings())
     try:
         root.addHandler(caplog.handler)
         base.put([RESOURCE], NOW)

@@ -1,5 +1,6 @@
 """What Prometheus reads of the watchdog, of what waits, of the workers, and of what came in by MLLP."""
 
+import json
 import re
 from datetime import datetime, timedelta
 from importlib.metadata import version
@@ -206,6 +207,16 @@ def documented() -> set[str]:
 def test_the_documents_list_the_metrics_there_are(desk: Desk) -> None:
     shown = {re.sub(r"mllp_\w+_total", "mllp_..._total", name) for name in families(desk)}
     assert shown == documented()
+
+
+def test_the_dashboard_reads_metrics_that_there_are(desk: Desk) -> None:
+    panels = json.loads((ROOT / "config/containers/dashboard.json").read_text(encoding="utf-8"))["panels"]
+    read = {
+        name for panel in panels for part in panel["targets"] for name in re.findall(r"cartwatch_\w+", part["expr"])
+    }
+    assert {re.sub(r"_seconds_bucket$", "_seconds", name) for name in read} <= families(desk)
+    places = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels]
+    assert len(set(places)) == len(panels) > 10
 
 
 def test_every_alert_rule_reads_a_metric_that_there_is(desk: Desk) -> None:
