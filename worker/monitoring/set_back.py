@@ -2,7 +2,8 @@
 
 Each run of the watchdog raises a count and draws a mark for it. Every worker remembers the newest that it has read,
 beside a file that its machine's processes share. If the store then shows an older count, or the same count with another
-mark, it has lost what was written since. Nobody can say what that was, so the sources have to send it again.
+mark, it has lost what was written since. Nobody can say what that was, so the sources have to send it again. A store
+that shows none has lost everything: it was emptied, or began on another disk.
 """
 
 import contextlib
@@ -83,15 +84,15 @@ def epoch_of(fields: Sequence[bytes | None]) -> Epoch | None:
 def notice(store: Store, memory: NewestSeen, shown: Epoch | None) -> None:
     """Compare the run that the store shows with the newest that was seen, and record it if the store was set back."""
     seen = memory.newest
-    if seen is not None and shown is not None and _is_older(shown, seen):
-        log.error("the store was set back from run %d of the watchdog to run %d", seen.runs, shown.runs)
-        span = msgspec.json.encode((shown.at, seen.at))
+    if seen is not None and _is_older(shown, seen):
+        log.error("the store was set back from run %d of the watchdog to run %d", seen.runs, shown.runs if shown else 0)
+        span = msgspec.json.encode((shown and shown.at, seen.at))
         store.redis.set(_key(store), span, px=REPORTED_FOR, nx=True)
     memory.keep(shown)
 
 
-def _is_older(shown: Epoch, seen: Epoch) -> bool:
-    return shown.runs < seen.runs or (shown.runs == seen.runs and shown.mark != seen.mark)
+def _is_older(shown: Epoch | None, seen: Epoch) -> bool:
+    return shown is None or shown.runs < seen.runs or (shown.runs == seen.runs and shown.mark != seen.mark)
 
 
 def found(store: Store) -> dict[str, Phrase]:
@@ -99,7 +100,10 @@ def found(store: Store) -> dict[str, Phrase]:
     span = store.redis.get(_key(store))
     if span is None:
         return {}
-    begins, ends = msgspec.json.decode(span, type=tuple[datetime, datetime])
+    begins, ends = msgspec.json.decode(span, type=tuple[datetime | None, datetime])
+    if begins is None:
+        text = "the store was emptied: what was accepted until {b} is missing; have the sources send it again"
+        return {CONDITION: phrase(text, b=At(ends))}
     text = (
         "the store was set back: what was accepted between {a} and {b} may be missing; have the sources send it again"
     )

@@ -36,12 +36,29 @@ def test_another_run_of_the_same_number_is_another_history(store: Store, memory:
     assert found(store)
 
 
-@pytest.mark.parametrize("shown", [Epoch(20, "a", NOW), Epoch(21, "c", LATER), None])
-def test_the_same_run_a_newer_one_and_a_new_installation_are_no_news(
-    store: Store, memory: NewestSeen, shown: Epoch | None
-) -> None:
+@pytest.mark.parametrize("shown", [Epoch(20, "a", NOW), Epoch(21, "c", LATER)])
+def test_the_same_run_and_a_newer_one_are_no_news(store: Store, memory: NewestSeen, shown: Epoch) -> None:
     notice(store, memory, Epoch(20, "a", NOW))
     notice(store, memory, shown)
+    assert not found(store)
+
+
+def test_a_new_installation_is_no_news(store: Store, memory: NewestSeen) -> None:
+    for shown in (None, None, Epoch(1, "a", NOW)):
+        notice(store, memory, shown)
+    assert not found(store)
+
+
+def test_a_store_that_was_emptied_is_reported_once(store: Store, memory: NewestSeen) -> None:
+    """FLUSHALL, or a server that began on an empty disk."""
+    notice(store, memory, Epoch(20, "a", NOW))
+    notice(store, memory, None)
+    [(condition, what)] = found(store).items()
+    assert condition == CONDITION
+    assert "emptied: what was accepted until 14 Jun 10:00 is missing" in english(what)
+    store.redis.delete(f"{KEYS.watchdog}:set_back")
+    for shown in (None, Epoch(1, "b", LATER)):
+        notice(store, memory, shown)
     assert not found(store)
 
 
