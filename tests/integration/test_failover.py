@@ -9,16 +9,18 @@ from redis.exceptions import RedisError
 
 from config.settings import Settings
 from tests.support.hospital import Hospital, crs2
-from tests.support.sentinels import Node, Sentinels, wait_until
+from tests.support.sentinels import SERVICE, Node, Sentinels, wait_until
 from tests.support.stored_ward import NOW, reading
 from worker.client import Client
 from worker.clock import StoreClock
+from worker.monitoring.set_back import NewestSeen
 from worker.runtime.runtime import connect, make
 from worker.standalone.fake_phone import FakePhone
 from worker.store.commit import Commit, LostLeaseError, Transaction
 from worker.store.connection import StoreClient
 from worker.store.durable import NotCopiedError, accepting
 from worker.store.lease import Lease
+from worker.store.live_replicas import could_be_chosen
 from worker.store.shard import Store
 
 pytestmark = pytest.mark.server
@@ -110,6 +112,44 @@ def test_a_primary_that_returns_accepts_nothing(whole: Sentinels, redis: StoreCl
     assert [fields for _, fields in redis.xrange("accepted")] == [{b"n": b"1"}]
 
 
+def follows(sentinels: Sentinels, primary: Node, replica: Node) -> bool:
+    """Whether the primary has a replica."""
+    with sentinels.asking(primary) as redis:
+        return any(int(port) == replica.port and int(offset) for _, port, offset in redis.role()[2])
+
+
+def is_known_to_follow(sentinels: Sentinels, replica: Node) -> bool:
+    """Whether any Sentinel knows that a replica follows."""
+    for sentinel in sentinels.sentinels:
+        with sentinels.asking(sentinel) as redis:
+            found = redis.sentinel_slaves(SERVICE)
+            if any(one["port"] == replica.port and could_be_chosen(one) for one in found):
+                return True
+    return False
+
+
+@pytest.mark.parametrize("leaves", ["returned", "other"])
+def test_a_replica_that_has_just_returned_does_not_stand_for_the_one_that_was_chosen(
+    whole: Sentinels, redis: StoreClient, leaves: str
+) -> None:
+    """The Sentinels learn only after some seconds that it follows. Until then they may choose either."""
+    wait_until(lambda: answers(redis), "the store answers")
+    primary, (other, returned) = whole.primary(), whole.replicas()
+
+    def returns_unknown() -> bool:
+        returned.kill()
+        returned.start()
+        wait_until(lambda: follows(whole, primary, returned), "the replica follows")
+        return not is_known_to_follow(whole, returned)
+
+    wait_until(returns_unknown, "a replica follows, and no Sentinel knows")
+    append(redis, 1)
+    with whole.asking(returned if leaves == "returned" else other) as chosen:
+        chosen.replicaof("NO", "ONE")
+    with pytest.raises(NotCopiedError):
+        append(redis, 2)
+
+
 def send(url: str, redis: StoreClient) -> int:
     client = Client(Settings(redis_url=url), redis)
     try:
@@ -145,7 +185,7 @@ def isolated(sentinels: Sentinels, node: Node) -> StoreClient:
 
     Without that memory it would accept: for a moment the other replica still copies the old primary.
     """
-    client = StoreClient(port=node.port, password=sentinels._password, socket_timeout=3)
+    client = StoreClient(node.host, node.port, password=sentinels._password, socket_timeout=3)
     client.copies = 3
     return client
 
@@ -238,6 +278,14 @@ def test_without_replicas_what_is_owed_is_paged_and_somebody_hears_of_it(whole: 
         becomes_ill(hospital, "alone")
         wait_until(lambda: technical(hospital, "store copies"), "the technician hears of it", 60)
         assert worker.starts == 1
+
+
+def test_a_store_that_is_emptied_is_reported(redis: StoreClient, hospital: Hospital) -> None:
+    with hospital.workers():
+        becomes_ill(hospital, "before")
+        wait_until(lambda: NewestSeen(hospital.settings).newest, "the machine remembers a run of the watchdog", 60)
+        redis.flushall()
+        wait_until(lambda: technical(hospital, "store set back"), "the technician hears of it", 60)
 
 
 def technical(hospital: Hospital, condition: str) -> bool:

@@ -1,5 +1,6 @@
 """Real Redis servers, one primary and its replicas, with real Sentinels, all on this machine's loopback."""
 
+import os
 import secrets
 import signal
 import subprocess
@@ -18,12 +19,13 @@ from worker.standalone.child_process import die_with_parent
 from worker.standalone.embedded_redis import find_server
 
 SERVICE = "ward"
+LOOPBACK = "127.0.0.1"
+FAILOVER_TIMEOUT_SECONDS = 6
 DOWN_AFTER_MS = 1000
 """Tests are impatient: docker-compose.yml has three seconds, and so has the campaign."""
 
 _NODE = """\
-bind 127.0.0.1
-port {port}
+bind {host}
 dir .
 logfile ""
 requirepass {password}
@@ -39,27 +41,38 @@ repl-timeout 10
 """
 
 _SENTINEL = """\
-bind 127.0.0.1
-port {port}
+bind {host}
 dir .
 logfile ""
 requirepass {sentinel_password}
 sentinel sentinel-pass {sentinel_password}
-sentinel monitor {service} 127.0.0.1 {primary} 2
+sentinel monitor {service} {primary} 2
 sentinel auth-pass {service} {password}
 sentinel down-after-milliseconds {service} {down}
-sentinel failover-timeout {service} 6000
+sentinel failover-timeout {service} {timeout}000
 sentinel parallel-syncs {service} 1
+"""
+
+
+_TLS = """\
+tls-port {port}
+port 0
+tls-replication yes
+tls-auth-clients no
+tls-cert-file {folder}/cert.pem
+tls-key-file {folder}/key.pem
+tls-ca-cert-file {folder}/ca.pem
 """
 
 
 class Node:
     """One server process, which can be killed, frozen and started again."""
 
-    def __init__(self, folder: Path, name: str, configuration: str, port: int, *extra: str) -> None:
-        self.folder, self.port, self._extra = folder / name, port, extra
+    def __init__(self, folder: Path, name: str, configuration: str, host: str, port: int, *extra: str) -> None:
+        self.folder, self.host, self.port, self._extra = folder / name, host, port, extra
         self.folder.mkdir(parents=True)
-        (self.folder / "node.conf").write_text(configuration, encoding="utf-8")
+        own = f"bind-source-addr {host}\n" if host != LOOPBACK else ""
+        (self.folder / "node.conf").write_text(configuration + own, encoding="utf-8")
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -101,30 +114,55 @@ class Node:
 
 
 class Sentinels:
-    """One primary with replicas, and three Sentinels."""
+    """One primary with replicas, and three Sentinels; each has an address of its own if they are `apart`.
 
-    def __init__(self, folder: Path, replicas: int = 2, down_after_ms: int = DOWN_AFTER_MS) -> None:
+    With a folder of `certificates` (`cert.pem`, `key.pem`, `ca.pem`) all of them speak TLS.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        replicas: int = 2,
+        down_after_ms: int = DOWN_AFTER_MS,
+        *,
+        apart: bool = False,
+        certificates: Path | None = None,
+    ) -> None:
+        self._certificates = certificates
         self._password, self._sentinel_password = secrets.token_hex(8), secrets.token_hex(8)
-        ports = [free_port() for _ in range(replicas + 1)]
+        places = [(_host(number if apart else None), free_port()) for number in range(1, replicas + 5)]
+        primary = " ".join(map(str, places[0]))
         self.nodes = [
             Node(
                 folder,
                 f"node-{number}",
-                _NODE.format(
-                    port=port,
+                self._named(port)
+                + _NODE.format(
+                    host=host,
                     password=self._password,
-                    extra=f"replicaof 127.0.0.1 {ports[0]}" if number else "",
+                    extra=f"replicaof {primary}" if number else "",
                 ),
+                host,
                 port,
             )
-            for number, port in enumerate(ports)
+            for number, (host, port) in enumerate(places[:-3])
         ]
-        values = {"password": self._password, "sentinel_password": self._sentinel_password, "primary": ports[0]}
-        values |= {"service": SERVICE, "down": down_after_ms}
+        values = {"password": self._password, "sentinel_password": self._sentinel_password, "primary": primary}
+        values |= {"service": SERVICE, "down": down_after_ms, "timeout": FAILOVER_TIMEOUT_SECONDS}
         self.sentinels = [
-            Node(folder, f"sentinel-{number}", _SENTINEL.format(port=port, **values), port, "--sentinel")
-            for number, port in enumerate(free_port() for _ in range(3))
+            Node(
+                folder,
+                f"sentinel-{number}",
+                self._named(port) + _SENTINEL.format(host=host, **values),
+                host,
+                port,
+                "--sentinel",
+            )
+            for number, (host, port) in enumerate(places[-3:])
         ]
+
+    def _named(self, port: int) -> str:
+        return _TLS.format(port=port, folder=self._certificates) if self._certificates else f"port {port}\n"
 
     @property
     def url(self) -> str:
@@ -137,8 +175,12 @@ class Sentinels:
         return self._url(1)
 
     def _url(self, database: int) -> str:
-        hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in self.sentinels)
-        return f"redis+sentinel://:{self._password}@{hosts}/{SERVICE}/{database}?sentinel_password={self._sentinel_password}"
+        hosts = ",".join(f"{sentinel.host}:{sentinel.port}" for sentinel in self.sentinels)
+        scheme = "rediss+sentinel" if self._certificates else "redis+sentinel"
+        query = f"?sentinel_password={self._sentinel_password}"
+        if self._certificates:
+            query += f"&ssl_ca_certs={self._certificates}/ca.pem"
+        return f"{scheme}://:{self._password}@{hosts}/{SERVICE}/{database}{query}"
 
     def __enter__(self) -> "Sentinels":
         self._stack = ExitStack()
@@ -164,11 +206,13 @@ class Sentinels:
     def direct(self, node: Node) -> Redis:
         """A connection to one server, which raises at once if there is none."""
         return Redis(
-            port=node.port,
+            node.host,
+            node.port,
             password=self._sentinel_password if node in self.sentinels else self._password,
             retry=Retry(NoBackoff(), 0),
             socket_timeout=2,
             socket_connect_timeout=1,
+            **({"ssl": True, "ssl_ca_certs": f"{self._certificates}/ca.pem"} if self._certificates else {}),
         )
 
     @contextmanager
@@ -178,16 +222,19 @@ class Sentinels:
             yield redis
 
     def primary(self) -> Node:
-        """The server that the Sentinels call the primary.
+        """The server that the Sentinels call the primary: those that know of the newest failover.
 
         Raises:
             RedisError: none of them answers.
         """
+        found = []
         for sentinel in self.sentinels:
             with suppress(RedisError), self.asking(sentinel) as redis:
                 _, port = redis.execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", SERVICE)  # type: ignore[no-untyped-call]
-                return next(node for node in self.nodes if node.port == int(port))
-        raise RedisError("no Sentinel answers")
+                found.append((redis.sentinel_master(SERVICE)["config-epoch"], int(port)))
+        if not found:
+            raise RedisError("no Sentinel answers")
+        return next(node for node in self.nodes if node.port == max(found)[1])
 
     def replicas(self) -> list[Node]:
         """The other servers."""
@@ -228,6 +275,11 @@ class Sentinels:
     def wait_until_whole(self, within: float = 60.0) -> None:
         """Wait until the installation is as at the start."""
         wait_until(self.is_whole, "the store has all its servers and Sentinels", within)
+
+
+def _host(number: int | None) -> str:
+    """An address of this machine's loopback, of which Linux has 16 million."""
+    return LOOPBACK if number is None else f"127.{os.getpid() >> 8 & 127 | 64}.{os.getpid() & 255}.{number}"
 
 
 def wait_until(condition: Callable[[], object], what: str, within: float = 30.0) -> None:

@@ -5,11 +5,19 @@ import socket
 from typing import Any
 
 from kombu.transport import TRANSPORT_ALIASES
-from kombu.transport.redis import SentinelChannel, SentinelTransport
+from kombu.transport.redis import Channel, SentinelChannel, SentinelTransport, Transport
+from redis.exceptions import ConnectionError as StoreConnectionError
 
 from config.settings import Settings
 from worker.runtime.queues import is_amqp
-from worker.store.connection import FollowingPool, sentinel_options, tls_options
+from worker.store.connection import (
+    FollowingPool,
+    SentinelConnection,
+    SentinelTLSConnection,
+    sentinel_options,
+    tls_options,
+)
+from worker.store.sentinels import Quorum
 
 log = logging.getLogger(__name__)
 
@@ -61,13 +69,36 @@ def sentinel_part(settings: Settings) -> dict[str, Any]:
     return {"master_name": sentinel.service, "sentinel_kwargs": sentinel_options(sentinel)} if sentinel else {}
 
 
-class FollowingChannel(SentinelChannel):
+class ClosableChannel(Channel):
+    """A channel that, once closed, has lost its connection.
+
+    A worker acknowledges a task on the channel that it came by, though the consumer has connected anew since. Kombu's
+    channel raises another error then, which ends the worker.
+    """
+
+    def _connparams(self, asynchronous: bool = False) -> Any:
+        if self.connection is None:
+            raise StoreConnectionError("the channel is closed")
+        return super()._connparams(asynchronous)  # type: ignore[misc]
+
+
+class ClosableTransport(Transport):
+    """Kombu's transport for Redis, with such channels."""
+
+    Channel = ClosableChannel
+
+
+class FollowingChannel(ClosableChannel, SentinelChannel):
     """A channel whose wake-ups go to the present primary: on a replaced one nobody would take them."""
+
+    connection_class = SentinelConnection
+    connection_class_ssl = SentinelTLSConnection
 
     def _sentinel_managed_pool(self, asynchronous: bool = False) -> Any:
         pool = super()._sentinel_managed_pool(asynchronous)  # type: ignore[misc]
-        # Kombu offers no choice of the class.
+        # Kombu offers no choice of the classes.
         pool.__class__ = FollowingPool
+        pool.sentinel_manager.__class__ = Quorum
         return pool
 
 
@@ -78,6 +109,7 @@ class FollowingTransport(SentinelTransport):
 
 
 TRANSPORT_ALIASES["sentinel"] = f"{__name__}:{FollowingTransport.__name__}"
+TRANSPORT_ALIASES |= dict.fromkeys(("redis", "rediss"), f"{__name__}:{ClosableTransport.__name__}")
 
 
 def follow_primary(connection: Any, primary: tuple[str, int] | None) -> None:

@@ -13,13 +13,18 @@ from redis.backoff import NoBackoff
 from redis.connection import parse_url
 from redis.exceptions import ConnectionError as StoreConnectionError
 from redis.retry import Retry
-from redis.sentinel import Sentinel, SentinelConnectionPool, SentinelManagedConnection, SentinelManagedSSLConnection
+from redis.sentinel import SentinelConnectionPool, SentinelManagedConnection, SentinelManagedSSLConnection
 
 from config.sentinel import SentinelUrl
 from worker.store.live_replicas import ASKED_EVERY_SECONDS, LiveReplicas
+from worker.store.sentinels import Quorum
 
 SENTINEL_SECONDS = 0.5
 """The time for the answer of a Sentinel. The one beside a dead primary is dead as well, and may be asked first."""
+
+
+GREETING_SECONDS = 1.0
+"""The time for the first answers of a server. A frozen primary still takes connections, and never greets."""
 
 
 class SentinelConnection(SentinelManagedConnection):
@@ -34,7 +39,21 @@ class SentinelConnection(SentinelManagedConnection):
         del retry_socket_connect
         if not self._sock:
             self.host, self.port = self.connection_pool.get_master_address()
-        super().connect_check_health(check_health, retry_socket_connect=False)
+            answer, self.socket_timeout = self.socket_timeout, GREETING_SECONDS
+            try:
+                super().connect_check_health(check_health, retry_socket_connect=False)
+            finally:
+                self.socket_timeout = answer
+            self.update_current_socket_timeout(-1)
+
+    def read_response(
+        self, disable_decoding: Any = False, *, disconnect_on_error: bool | None = True, **options: Any
+    ) -> Any:
+        """Read the answer to a command. That of redis-py stays connected by default, unlike its other connections.
+
+        An answer that came after its time-out was then read as the answer to the next command.
+        """
+        return super().read_response(disable_decoding, disconnect_on_error=disconnect_on_error, **options)
 
 
 class SentinelTLSConnection(SentinelConnection, SentinelManagedSSLConnection):
@@ -65,7 +84,7 @@ class StoreClient(Redis):
     """A client that knows its Sentinels, if any, and on how many machines an accepted message must stand."""
 
     copies = 1
-    sentinels: Sentinel | None = None
+    sentinels: Quorum | None = None
     service = ""
     replicas: LiveReplicas | None = None
 
@@ -93,7 +112,7 @@ def client_of(url: str, copies: int = 1, **options: Any) -> StoreClient:
 
 
 def _by_sentinel(url: SentinelUrl, options: dict[str, Any]) -> StoreClient:
-    sentinels = Sentinel(list(url.sentinels), sentinel_kwargs=sentinel_options(url))  # type: ignore[no-untyped-call]
+    sentinels = Quorum(list(url.sentinels), sentinel_kwargs=sentinel_options(url))  # type: ignore[no-untyped-call]
     kind = SentinelTLSConnection if url.tls else SentinelConnection
     server = {**_server_options(url), **options, "connection_class": kind}
     client: StoreClient = sentinels.master_for(url.service, StoreClient, FollowingPool, **server)  # type: ignore[no-untyped-call]

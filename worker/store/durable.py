@@ -9,6 +9,7 @@ What is not accepted may still be stored, on one machine. Its sender sends it ag
 and id. Commits wait for no copy: if one is lost with its primary, its inbox entries are back and evaluated again.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from redis import Redis
@@ -16,6 +17,7 @@ from redis.client import Pipeline
 from redis.exceptions import RedisError
 
 from worker.store.live_replicas import LiveReplicas
+from worker.store.sentinels import Address
 
 WAIT_MS = 500
 """How long a replica may take. A longer wait gains nothing: the sender repeats what was not accepted."""
@@ -40,14 +42,37 @@ class AcceptingPipeline(Pipeline):
 
     def _execute_transaction(self, connection: Any, commands: Any, raise_on_error: bool) -> list[Any]:
         replies: list[Any] = super()._execute_transaction(connection, commands, raise_on_error)
-        required = self.copies - 1
-        if self.replicas is not None:
-            required = max(required, self.replicas.required(connection.host, connection.port))
-        connection.send_command("WAIT", required, self.wait_ms)
-        replicas = int(connection.read_response())
-        if replicas < required:
-            raise NotCopiedError(1 + replicas, 1 + required)
+        copied, required = -1, self._required(connection)
+        while copied < required:
+            copied, connected = self._wait(connection, required)
+            if copied < required:
+                raise NotCopiedError(1 + copied, 1 + required)
+            # A replica that has just connected may have it in place of one that was chosen and left.
+            required = self._required(connection, connected)
         return replies
+
+    def _required(self, connection: Any, connected: Iterable[Address] = ()) -> int:
+        if self.replicas is None:
+            return self.copies - 1
+        return max(self.copies - 1, self.replicas.required((connection.host, connection.port), connected))
+
+    def _wait(self, connection: Any, required: int) -> tuple[int, frozenset[Address]]:
+        """How many replicas have what was written, and which could be among them.
+
+        One that still reads the whole store has acknowledged nothing, and is none of them.
+        """
+        connection.send_packed_command(connection.pack_commands([("WAIT", required, self.wait_ms), ("ROLE",)]))
+        try:
+            copied, role = int(connection.read_response()), connection.read_response()
+        except RedisError:
+            connection.disconnect()  # the other answer would be read as that of the next command
+            raise
+        connected = role[2] if _text(role[0]) == "master" else ()
+        return copied, frozenset((_text(host), int(port)) for host, port, offset in connected if int(offset))
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value
 
 
 def copies_of(redis: Redis) -> int:

@@ -10,6 +10,7 @@ from redis.sentinel import Sentinel, SentinelConnectionPool
 from config.settings import Settings
 from worker.runtime.broker import FollowingTransport, follow_primary, worker_options
 from worker.store.connection import FollowingPool
+from worker.store.sentinels import Quorum
 
 
 class Waiting:
@@ -52,3 +53,15 @@ def test_wake_ups_go_to_the_present_primary() -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(SentinelChannel, "_sentinel_managed_pool", lambda *_: pool)
             assert isinstance(channel._sentinel_managed_pool(), FollowingPool)
+        assert isinstance(pool.sentinel_manager, Quorum)
+
+
+@pytest.mark.parametrize("url", ["redis+sentinel://127.0.0.1:1/ward/0", "redis://127.0.0.1:1/0"])
+def test_an_acknowledgement_on_a_closed_channel_is_a_lost_connection(url: str) -> None:
+    """Celery logs that, and goes on. Any other error ended the worker."""
+    settings = Settings(redis_url=url)
+    with Connection(settings.broker, transport_options=worker_options(settings)) as made:
+        channel = object.__new__(made.transport.Channel)
+        channel.connection = None
+        with pytest.raises(made.connection_errors, match="closed"):
+            channel._create_client()

@@ -1,8 +1,14 @@
 """Clients of a store that Sentinels watch: time-outs, passwords and certificates."""
 
+import socket
+from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from redis.backoff import NoBackoff
+from redis.exceptions import TimeoutError as StoreTimeoutError
+from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError, SentinelConnectionPool
 
 from config.sentinel import SentinelUrl
@@ -46,6 +52,52 @@ def test_tls_is_spoken_to_servers_and_sentinels() -> None:
         assert client.connection_pool.connection_kwargs["ssl_ca_certs"] == "/ca.pem"
     options = options_of(TLS)
     assert (options["ssl"], options["ssl_ca_certs"], options["ssl_check_hostname"]) == (True, "/ca.pem", False)
+
+
+class SilentServer:
+    """Takes connections and never answers, as a frozen one; the Sentinels name it."""
+
+    def __init__(self) -> None:
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        host, port = self.socket.getsockname()
+        self.pool = SimpleNamespace(get_master_address=lambda: (host, port), is_master=True, check_connection=False)
+
+    def connection(self, **options: Any) -> SentinelConnection:
+        return SentinelConnection(connection_pool=self.pool, retry=Retry(NoBackoff(), 0), **options)  # type: ignore[no-untyped-call]
+
+
+def without_greeting(connection: SentinelConnection) -> None:
+    connection._parser.on_connect(connection)
+
+
+@pytest.fixture
+def silent() -> Iterator[SilentServer]:
+    made = SilentServer()
+    with made.socket:
+        yield made
+
+
+def test_a_connection_whose_answer_is_late_is_not_used_again(silent: SilentServer) -> None:
+    """The next command would read that answer as its own."""
+    connection = silent.connection(socket_timeout=0.05, redis_connect_func=without_greeting)
+    connection.connect()  # type: ignore[no-untyped-call]
+    connection.send_command("GET", "key", check_health=False)  # type: ignore[no-untyped-call]
+    with pytest.raises(StoreTimeoutError):
+        connection.read_response()
+    assert connection._sock is None
+
+
+def test_a_server_that_takes_a_connection_and_never_greets_is_given_up_sooner_than_one_that_works(
+    silent: SilentServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.store.connection.GREETING_SECONDS", 0.05)
+    connection = silent.connection(socket_timeout=600)
+    with pytest.raises(StoreTimeoutError):
+        connection.connect()  # type: ignore[no-untyped-call]
+    connection.redis_connect_func = without_greeting
+    connection.connect()  # type: ignore[no-untyped-call]
+    assert connection._sock.gettimeout() == 600
+    connection.disconnect()  # type: ignore[no-untyped-call]
 
 
 def test_a_frozen_primary_costs_a_command_few_seconds() -> None:

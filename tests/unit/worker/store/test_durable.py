@@ -1,6 +1,7 @@
 """Acceptance: the transaction, then WAIT on the same connection; a stub stands for the connection."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -25,6 +26,8 @@ class Connection:
         self.sent: list[str] = []
         self.retry = Retry(NoBackoff(), 3, (StoreConnectionError,))
         self.db = 0
+        self.host, self.port = "h1", 6379
+        self.connected = [[b"h2", b"6379", b"1"]]
         self._replicas = list(replicas)
         self._replies: list[Any] = []
 
@@ -32,12 +35,12 @@ class Connection:
         return commands
 
     def send_packed_command(self, commands: Sequence[tuple[Any, ...]]) -> None:
-        self.sent += [str(name) for name, *_ in commands]
-        self._replies = [b"OK", b"QUEUED", [1]]
-
-    def send_command(self, *command: Any) -> None:
-        self.sent.append(" ".join(map(str, command)))
-        self._replies = [self._replicas.pop(0)]
+        if commands[0][0] == "WAIT":
+            self.sent += [" ".join(map(str, command)) for command in commands]
+            self._replies = [self._replicas.pop(0), [b"master", 1, self.connected]]
+        else:
+            self.sent += [str(name) for name, *_ in commands]
+            self._replies = [b"OK", b"QUEUED", [1]]
 
     def read_response(self, **_: Any) -> Any:
         reply = self._replies.pop(0)
@@ -75,7 +78,31 @@ def pipeline(connection: Connection, copies: int = 2) -> Pipeline:
 def test_the_wait_follows_the_transaction_on_its_connection() -> None:
     connection = Connection([1])
     pipeline(connection).execute()
-    assert connection.sent == ["MULTI", "SET", "EXEC", f"WAIT 1 {durable.WAIT_MS}"]
+    assert connection.sent == ["MULTI", "SET", "EXEC", f"WAIT 1 {durable.WAIT_MS}", "ROLE"]
+
+
+class TwoReplicas:
+    """Sentinels that know one replica; the primary reports another one."""
+
+    def required(self, primary: tuple[str, int], connected: Iterable[tuple[str, int]] = ()) -> int:
+        assert primary == ("h1", 6379)
+        return len({("h2", 6379), *connected})
+
+
+@pytest.mark.parametrize(
+    ("copied", "offset", "accepted"),
+    [([1, 1], b"1", False), ([1, 2], b"1", True), ([2], b"1", True), ([1], b"0", True)],
+)
+def test_a_replica_that_has_just_connected_does_not_stand_for_another(
+    copied: list[int], offset: bytes, accepted: bool
+) -> None:
+    """One that has acknowledged nothing yet stands for nobody."""
+    connection = Connection(copied)
+    connection.connected = [[b"h3", b"6379", offset]]
+    pipe = pipeline(connection)
+    pipe.replicas = TwoReplicas()  # type: ignore[attr-defined]
+    with nullcontext() if accepted else pytest.raises(NotCopiedError):
+        pipe.execute()
 
 
 def test_a_message_on_too_few_machines_is_not_accepted_and_not_repeated() -> None:
