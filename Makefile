@@ -64,7 +64,7 @@ alarms: $(VENV)/.installed ## alarm quality from a seed: table, JSON and a page 
 	$(BIN)/cartwatch evaluate output/alarms/cohort.ndjson.gz --truth output/alarms/truth.ndjson $(ALARM_BASELINE) \
 		--json output/alarms/alarms.json --html output/alarms/alarms.html
 
-chaos-sentinel: $(VENV)/.installed-tests ## failovers of a replicated store under load, with two copies and with one: CHAOS_KILLS=150 by default
+chaos-sentinel: $(VENV)/.installed-tests ## failovers of a replicated store under load, with two copies and with one: CHAOS_KILLS=200 by default
 	$(BIN)/python -m tests.chaos.sentinels
 
 chaos-hosts: $(VENV)/.installed-tests ## the profile ha as three hosts, of which one is killed, frozen, cut off in turn; needs Docker, and root

@@ -7,10 +7,11 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
-from itertools import cycle, pairwise
+from functools import partial
+from itertools import cycle, islice, pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -19,17 +20,18 @@ from redis.exceptions import RedisError
 
 from tests.chaos.against_cartwatch import AgainstCartwatch
 from tests.chaos.campaign import Plan, Result
-from tests.chaos.checker import FIRST, says
+from tests.chaos.checker import FIRST, Verdict, says
 from tests.chaos.mail import Send
+from tests.chaos.partition import Cut, can_cut
 from tests.chaos.scenario import CRS3, Body, Patient, Story
 from tests.chaos.stand import Cartwatch
-from tests.support.sentinels import Sentinels, wait_until
+from tests.support.sentinels import FAILOVER_TIMEOUT_SECONDS, Sentinels, wait_until
 from worker.client import Client
 
 DOWN_AFTER_MS = 3000
 """As in docker-compose.yml."""
 
-REST_SECONDS = 13.0
+REST_SECONDS = 2.0 * FAILOVER_TIMEOUT_SECONDS + 1.0
 """Sentinel begins no failover within twice its `failover-timeout` of the last one."""
 
 RETURNS_AFTER = 2.0
@@ -41,7 +43,8 @@ FIRST_PROBE = 9000
 
 
 class Failover(NamedTuple):
-    """What one failover cost, in seconds: the longest time without an accepted message, and that to the next page."""
+    """What one failover cost, in seconds: the longest time without an accepted message until the next failover, and
+    that to the next page."""
 
     kind: str
     accepted_after: float
@@ -57,7 +60,7 @@ class Replicated(Cartwatch):
 
     def store_server(self, stack: ExitStack) -> Sentinels:
         """Start the servers and the Sentinels."""
-        return stack.enter_context(Sentinels(self.folder / "data", down_after_ms=DOWN_AFTER_MS))
+        return stack.enter_context(Sentinels(self.folder / "data", down_after_ms=DOWN_AFTER_MS, apart=can_cut()))
 
 
 Repair = Callable[[], object]
@@ -81,12 +84,38 @@ def _planned(sentinels: Sentinels) -> Repair:
     return lambda: None
 
 
+def _cut_off(sentinels: Sentinels, replicas: int) -> Repair:
+    """The primary, so many replicas and the first Sentinel are on one side; everybody who sends or pages sees both."""
+    old = sentinels.primary()
+    nodes = [old, *(node for node in sentinels.nodes if node is not old)]
+    some = [*nodes[: 1 + replicas], sentinels.sentinels[0]]
+    others = [*nodes[1 + replicas :], *sentinels.sentinels[1:]]
+    return Cut((node.host for node in some), [node.host for node in others]).heal
+
+
 KINDS: dict[str, Callable[[Sentinels], Repair]] = {
     "primary killed": _killed,
     "primary frozen": _frozen,
     "planned failover": _planned,
+    "primary cut off": partial(_cut_off, replicas=0),
+    "primary cut off with a replica": partial(_cut_off, replicas=1),
 }
-"""A planned failover without a pause of the writes is the hardest: the old primary goes on with its other replica."""
+"""A planned failover without a pause of the writes is the hardest: the old primary goes on with its other replica. So
+does one that is cut off with it, and for longer."""
+
+PARTITIONS = (*["primary cut off"] * 4, "primary cut off with a replica")
+"""In the last, neither side can accept until the cut ends: the new primary has no replica."""
+
+
+def kinds_in_turn() -> Iterator[str]:
+    """The kinds one after the other, without end; partitions where this machine allows them."""
+    chosen = os.environ.get("CHAOS_BLOWS")
+    named = chosen.split(",") if chosen else list(KINDS)
+    partitions = cycle([kind for kind in PARTITIONS if kind in named] if can_cut() else [])
+    others = [kind for kind in named if kind not in PARTITIONS]
+    while True:
+        yield from others
+        yield from islice(partitions, 1)
 
 
 def _until_another(servers: Any, old: object) -> None:
@@ -101,9 +130,13 @@ def _until_another(servers: Any, old: object) -> None:
 class AgainstSentinels(AgainstCartwatch):
     """Failovers of each kind in turn."""
 
-    def __init__(self, plan: Plan, stand: Cartwatch, kinds: Mapping[str, Callable[[Any], Repair]]) -> None:
+    def __init__(
+        self, plan: Plan, stand: Cartwatch, kinds: Mapping[str, Callable[[Any], Repair]], order: Iterator[str]
+    ) -> None:
         super().__init__(plan, stand)
         self._kinds = kinds
+        self._order = order
+        self._rested_at = 0.0
         self.failovers: list[Failover] = []
         self._moments: list[float] = []
         numbers = range(FIRST_PROBE, FIRST_PROBE + plan.kills)
@@ -125,21 +158,24 @@ class AgainstSentinels(AgainstCartwatch):
     def _fight(self) -> None:
         servers = self.stand.server
         client = Client(self.stand.settings)
-        chosen = os.environ.get("CHAOS_BLOWS")
-        named = [kind for kind in self._kinds if kind in chosen.split(",")] if chosen else list(self._kinds)
-        for kind, probe in zip(cycle(named), self._probes):
+        dealt: list[tuple[str, float, float]] = []
+        for kind, probe in zip(self._order, self._probes, strict=False):
             servers.wait_until_whole(120)
-            time.sleep(REST_SECONDS)
+            time.sleep(max(0.0, self._rested_at - time.monotonic()))
             self.dealt[kind] += 1
-            self.failovers.append(self._fail_over(kind, probe, client))
+            dealt.append(self._fail_over(kind, probe, client))
         client._redis.close()
         client._celery.close()
         servers.wait_until_whole(120)
+        ends = time.monotonic()
         self._fought.set()
+        for (kind, began, paged), until in zip(dealt, [*(began for _, began, _ in dealt[1:]), ends], strict=True):
+            times = [began, *(at for at in self._moments if began < at < until), until]
+            self.failovers.append(Failover(kind, max(later - at for at, later in pairwise(times)), paged))
         time.sleep(1)
         self.patients = [patient for patient in self.patients if patient.ground]
 
-    def _fail_over(self, kind: str, probe: Patient, client: Client) -> Failover:
+    def _fail_over(self, kind: str, probe: Patient, client: Client) -> tuple[str, float, float]:
         began = time.monotonic()
 
         def send() -> None:
@@ -153,11 +189,10 @@ class AgainstSentinels(AgainstCartwatch):
         struck = time.monotonic()
         with self._threads([send]):
             _until_another(servers, old)
+            self._rested_at = time.monotonic() + REST_SECONDS
             time.sleep(RETURNS_AFTER)
             repair()
-        paged = self._paged_after(probe, struck)
-        times = [began, *(at for at in list(self._moments) if at > began), time.monotonic()]
-        return Failover(kind, max(later - at for at, later in pairwise(times)), paged)
+        return kind, began, self._paged_after(probe, struck)
 
     def _paged_after(self, probe: Patient, began: float) -> float:
         while time.monotonic() - began < PAGED_WITHIN:
@@ -176,11 +211,31 @@ class Outcome(NamedTuple):
     failovers: Sequence[Failover]
     ended: int
 
+    def with_another(self, other: "Outcome") -> "Outcome":
+        """Both as one, of two runs with as many copies."""
+        mine, its = self.result.verdict, other.result.verdict
+        verdict = Verdict(
+            accepted=mine.accepted + its.accepted,
+            owed=mine.owed + its.owed,
+            received=mine.received + its.received,
+            duplicates=mine.duplicates + its.duplicates,
+            delays=mine.delays + its.delays,
+            faults={name: found + its.faults[name] for name, found in mine.faults.items()},
+        )
+        result = Result(
+            verdict,
+            self.result.blows + other.result.blows,
+            self.result.starts + other.result.starts,
+            self.result.sent_again + other.result.sent_again,
+            self.result.settled and other.result.settled,
+        )
+        return Outcome(self.copies, result, [*self.failovers, *other.failovers], self.ended + other.ended)
 
-def run(plan: Plan, folder: Path, copies: int) -> Outcome:
+
+def run(plan: Plan, folder: Path, copies: int, order: Iterator[str]) -> Outcome:
     """Carry it out."""
     with Replicated(folder, copies) as stand:
-        campaign = AgainstSentinels(plan, stand, KINDS)
+        campaign = AgainstSentinels(plan, stand, KINDS, order)
         result = campaign.run()
         return Outcome(copies, result, campaign.failovers, result.starts - len(stand.processes.all()))
 

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from itertools import cycle
 from pathlib import Path
 
 from redis import Redis
@@ -121,6 +122,12 @@ def _cut_off(hosts: Hosts) -> Repair:
 KINDS: dict[str, Callable[[Hosts], Repair]] = {"host killed": _killed, "host frozen": _frozen, "host cut off": _cut_off}
 
 
+def chosen() -> list[str]:
+    """The kinds that CHAOS_BLOWS names, or all."""
+    named = os.environ.get("CHAOS_BLOWS")
+    return named.split(",") if named else list(KINDS)
+
+
 class ComposedHosts(Composed):
     """The profile `ha`."""
 
@@ -156,7 +163,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="cartwatch-hosts-") as temporary:
         image = os.environ.get("CHAOS_IMAGE", "cartwatch:chaos")
         with ComposedHosts(Path(temporary), f"cartwatch-hosts-{os.getpid()}", image, 2) as stand:
-            campaign = AgainstSentinels(plan, stand, KINDS)
+            campaign = AgainstSentinels(plan, stand, KINDS, cycle(chosen()))
             result = campaign.run()
             restarts = sum(inspect(one)["RestartCount"] for one in stand.project.containers())
     outcome = Outcome(2, result, campaign.failovers, restarts)
