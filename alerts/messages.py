@@ -174,11 +174,15 @@ class Note(Message):
 
 
 class EpisodeResponse(Message):
-    """A response to an episode. `page`: the page that the person responds to, which shows what they knew."""
+    """A response to an episode. `page`: the page that the person responds to, which shows what they knew.
+
+    `via`: the channel of the alert manager where they responded. There they knew the newest page that it had.
+    """
 
     episode: Text
     by: Text
     page: Text | None = None
+    via: Text | None = None
 
 
 class Acknowledgement(EpisodeResponse):

@@ -67,6 +67,12 @@ class Policy(Configuration):
     senders: tuple[Sender, ...] = ()
     allow_from: tuple[Network, ...] = Field((), description="addresses that may send for it by MLLP; empty: all")
     codes: SiteMap = Field(default_factory=dict, description="system -> code -> reading, for this source alone")
+    alert_manager: str | None = Field(
+        None, description="the channel of site.yaml whose alert manager this is: its PCD-05 are answers of people"
+    )
+    people: dict[str, str] = Field(
+        default_factory=dict, description="how the alert manager names a person -> their name in site.yaml"
+    )
 
     @field_validator("time_zone")
     @classmethod
@@ -137,6 +143,10 @@ FROM_ANYBODY = ("reading", "note")
 """Types of native messages that any source may send: measurements. Others concern the stay, or speak for a person."""
 
 
+FROM_MANAGER = ("acknowledgement", "hand_over", "closure", "receipt")
+"""Types of native messages that an alert manager may send."""
+
+
 class Source(NamedTuple):
     """One source: its name in native messages, its policy, its time zone, and its codes."""
 
@@ -147,7 +157,12 @@ class Source(NamedTuple):
     listed: bool = True
 
     def may_send(self, kind: str) -> bool:
-        """Whether it may send a type of native message. A listed EHR, or a source that registers, may send any."""
+        """Whether it may send a type of native message. A listed EHR, or a source that registers, may send any.
+
+        An alert manager sends answers and receipts alone.
+        """
+        if self.policy.alert_manager is not None:
+            return kind in FROM_MANAGER
         return kind in FROM_ANYBODY or (self.listed and (self.policy.type == "record" or bool(self.policy.registers)))
 
     def allows(self, address: str) -> bool:

@@ -14,7 +14,7 @@ from config.languages import ENGLISH, languages
 from config.lines import load_model
 from config.problems import Attempts, ConfigurationError, Problem
 from config.references import unresolved
-from config.rota import Role
+from config.rota import Role, everybody
 from config.tables import Tables, load_tables
 from config.types import Configuration, Duration
 
@@ -80,13 +80,29 @@ def puts_text_in_url(url: str) -> bool:
     return service in TEXT_IN_URL or by_get
 
 
+ALERT_MANAGERS = frozenset({"pcd04", "pcd04s"})
+"""Schemes of an alert manager's address (IHE ACM, PCD-04 over MLLP; `pcd04s`: with TLS)."""
+
+
 class Channel(Configuration):
-    """One Apprise address: one recipient. `picture` None: a trend picture goes to services that show one to people."""
+    """One Apprise address: one recipient. `picture` None: a trend picture goes to services that show one to people.
+
+    The address of an alert manager (`pcd04://HOST:PORT`) is cartwatch's own, and `escalates` says who notifies the next
+    person if nobody answers.
+    """
 
     url: str
     detail: Literal["full", "minimal"] = "full"
     limit: Limit = Limit()
     picture: bool | None = None
+    escalates: Literal["cartwatch", "manager"] | None = Field(
+        None, description="Of an alert manager: who notifies the next person if nobody answers"
+    )
+
+    @property
+    def is_alert_manager(self) -> bool:
+        """Whether the address is that of an alert manager."""
+        return self.url.partition("://")[0].strip().lower() in ALERT_MANAGERS
 
     @field_validator("url")
     @classmethod
@@ -94,6 +110,14 @@ class Channel(Configuration):
         if re.search(r"[?&]optional=", url, re.IGNORECASE):
             raise ValueError("take `optional=` out: with it a page that was not sent counts as sent")
         return url
+
+    @model_validator(mode="after")
+    def _one_escalates(self) -> "Channel":
+        if self.is_alert_manager and self.escalates is None:
+            raise ValueError("say who escalates: add `escalates: cartwatch` or `escalates: manager`")
+        if self.escalates is not None and not self.is_alert_manager:
+            raise ValueError("escalates: only an alert manager (pcd04://HOST:PORT) may escalate; take it out")
+        return self
 
     @model_validator(mode="after")
     def _nothing_of_a_patient_in_a_url(self) -> "Channel":
@@ -191,6 +215,31 @@ class OnCall(Configuration):
         missing = [urgency for urgency in URGENCIES if urgency not in self.ladders]
         if missing:
             raise ValueError(f"ladders: no ladder for {', '.join(missing)}: add one")
+        return self
+
+    @property
+    def alert_managers(self) -> frozenset[str]:
+        """The people that are alert managers, by their first channel."""
+        first = ((name, self.channels.get(person.channels[0])) for name, person in self.people.items())
+        return frozenset(name for name, channel in first if channel is not None and channel.is_alert_manager)
+
+    def manager_escalates(self, person: str) -> bool:
+        """Whether this is an alert manager that escalates by itself."""
+        return person in self.alert_managers and self.channels[self.people[person].channels[0]].escalates == "manager"
+
+    @model_validator(mode="after")
+    def _nobody_is_paged_twice(self) -> "OnCall":
+        """Refuse a ladder by which cartwatch escalates beside an alert manager that escalates."""
+        for urgency, ladder in self.ladders.items():
+            roles = (self.roles.get(role) for step in ladder.steps for role in step.notify)
+            people = {person for role in roles if role is not None for person in everybody(role)}
+            if not any(map(self.manager_escalates, people)):
+                continue
+            if len(ladder.steps) > 1 or ladder.repeat_every is not None or not all(map(self.manager_escalates, people)):
+                raise ValueError(
+                    f"ladders.{urgency}: cartwatch and the alert manager would both escalate: leave one step that"
+                    " notifies the manager alone, without `repeat_every`, or write `escalates: cartwatch`"
+                )
         return self
 
 

@@ -17,7 +17,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError, ResponseError
 
 from worker.app import app
-from worker.monitoring.heartbeat import beat
+from worker.monitoring.heartbeat import beat, report_stop
 from worker.processing.advance import advance as advance_shard
 from worker.runtime.queues import wake_shards
 from worker.runtime.runtime import Runtime, runtime
@@ -152,6 +152,8 @@ def _delivery() -> "DeliveryProcess":
 def _stop_delivering(**_: object) -> None:
     if _delivery.cache_info().currsize:
         _delivery().stop()
+        with suppress(RedisError):
+            report_stop(runtime())
 
 
 @app.task(name="heartbeat", acks_late=False)

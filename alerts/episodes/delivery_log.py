@@ -19,6 +19,7 @@ Reason = Literal[
     "handed_over",
     "taken_over",
     "still_on_it",
+    "acknowledged",
 ]
 
 DeliveryState = Literal["due", "sent", "failed", "unknown", "undeliverable", "cancelled", "acknowledged"]

@@ -219,7 +219,7 @@ def escalate_now(episode: Episode, now: datetime, site: Site, *, without: str) -
 
     Nothing changes for an episode that is acknowledged, silenced or resting. Repeats keep their pace.
     """
-    if episode.next_at is None or episode.plan is None or _is_silenced(episode, now):
+    if episode.plan is None or _is_silenced(episode, now) or (episode.next_at is None and not _has_ended(episode)):
         return episode
     steps = episode.plan.steps
     taken = episode.steps_taken
@@ -310,6 +310,12 @@ def resume(episode: Episode, now: datetime) -> Episode:
         return replace(episode, silenced_until=None)
     earlier = episode.ladder_from - (until - now)
     return replace(episode, silenced_until=None, next_at=now, ladder_from=earlier)
+
+
+def _has_ended(episode: Episode) -> bool:
+    """Whether the ladder of an episode that nobody has acknowledged took its last step, and repeats nothing."""
+    taken_all = episode.plan is not None and 0 < len(episode.plan.steps) <= episode.steps_taken
+    return taken_all and not episode.acknowledged_by and episode.level_now != 0
 
 
 def _is_silenced(episode: Episode, now: datetime) -> bool:

@@ -29,11 +29,21 @@ from config.site import Language, Site, Urgency
 from config.vocabulary import STATEMENTS
 
 
+class Alert(Struct, frozen=True):
+    """The part of a page that only an alert manager gets: the place, the level, since when, and who acknowledged it."""
+
+    ward: str
+    bed: str
+    level: int
+    since: datetime
+    acknowledged_by: str = ""
+
+
 class Page(Struct, frozen=True, kw_only=True):
     """One page to one person on one channel. Every attempt to deliver it has the same id.
 
     `assessed_at` is the clinical time of the grades that it names. `levels`: each condition of the title with its level
-    by the newest assessment (None: undetermined).
+    by the newest assessment (None: undetermined). `alert` is only of a page to an alert manager.
     """
 
     id: str
@@ -52,6 +62,7 @@ class Page(Struct, frozen=True, kw_only=True):
     text: str
     language: Language = "en"
     assessed_at: datetime | None = None
+    alert: Alert | None = None
 
     @property
     def title(self) -> str:

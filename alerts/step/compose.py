@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from alerts.assessment.assessment import Assessment
+from alerts.chart.admission import Admission
 from alerts.episodes.delivery_log import Delivery, with_delivery
 from alerts.episodes.episode import with_delivery_state
 from alerts.episodes.escalation import Notifications
 from alerts.messages import SITE_SUBJECT
 from alerts.pages import page as pages
 from alerts.pages.concern import PageConcern, worst_first
-from alerts.pages.page import Page
+from alerts.pages.page import Alert, Page
 from alerts.pages.title import title
 from alerts.rules.finding import Finding
 from alerts.state import PatientState
@@ -27,6 +28,7 @@ class StepNews:
         self.findings: dict[str, Finding] = {}
         self.ended: list[tuple[PageConcern, tuple[str, ...]]] = []
         self.along: list[tuple[PageConcern, tuple[str, ...]]] = []
+        self.to_managers: list[tuple[PageConcern, tuple[str, ...]]] = []
 
     def add(self, episode: str, finding: Finding) -> None:
         """Keep the latest finding of an episode. An event of an earlier finding stays among its reasons."""
@@ -65,9 +67,12 @@ def compose_pages(
     now: datetime,
     site: Site,
 ) -> ComposedPages:
-    """One page per person and channel for all notifications and all episodes that ended."""
+    """One page per person and channel for all notifications and all episodes that ended.
+
+    An alert manager gets one page per episode: its messages are about one alert each.
+    """
     composed = ComposedPages(state, [], [], [])
-    for (person, channel), concerns in _by_recipient(due, news, site).items():
+    for (person, channel, _), concerns in _by_recipient(due, news, site).items():
         page = _page(composed, person, channel, worst_first(concerns), assessment, now, site)
         state, cancelled = _remember(composed.state, page)
         composed.pages.append(page)
@@ -77,24 +82,48 @@ def compose_pages(
     return composed
 
 
-def _by_recipient(due: list[Notifications], news: StepNews, site: Site) -> dict[tuple[str, str], list[PageConcern]]:
-    found: dict[tuple[str, str], list[PageConcern]] = {}
+Recipient = tuple[str, str, str]
+"""A person, a channel, and at an alert manager the episode."""
 
-    def add(person: str, channel: str, concern: PageConcern, *, alone: bool = True) -> None:
-        known = site.on_call.people.get(person)
-        if known is not None and (alone or (person, channel or known.channels[0]) in found):
-            found.setdefault((person, channel or known.channels[0]), []).append(concern)
+Recipients = dict[Recipient, list[PageConcern]]
 
+
+def _by_recipient(due: list[Notifications], news: StepNews, site: Site) -> Recipients:
+    found: Recipients = {}
     for one in due:
         for notification in one.notifications:
             concern = PageConcern(one.episode, notification.reason, news.findings.get(one.episode.id))
             for recipient in notification.recipients:
-                add(recipient.person, recipient.channel, concern)
-    for alone, ended in ((True, news.ended), (False, news.along)):
+                if key := _key(recipient.person, recipient.channel, concern, site):
+                    found.setdefault(key, []).append(concern)
+    for ended, is_enough in ((news.ended, _always), (news.along, _if_paged), (news.to_managers, _unless_paged)):
         for concern, people in ended:
             for person in people:
-                add(person, "", concern, alone=alone)
+                key = _key(person, "", concern, site)
+                if key is not None and is_enough(key, found):
+                    found.setdefault(key, []).append(concern)
     return found
+
+
+def _key(person: str, channel: str, concern: PageConcern, site: Site) -> Recipient | None:
+    """The recipient of a concern; None if the person is no longer configured."""
+    known = site.on_call.people.get(person)
+    if known is None:
+        return None
+    channel = channel or known.channels[0]
+    return person, channel, concern.episode.id if site.on_call.channels[channel].is_alert_manager else ""
+
+
+def _always(_: Recipient, __: Recipients) -> bool:
+    return True
+
+
+def _if_paged(key: Recipient, found: Recipients) -> bool:
+    return key in found
+
+
+def _unless_paged(key: Recipient, found: Recipients) -> bool:
+    return key not in found
 
 
 def _page(
@@ -135,7 +164,18 @@ def _page(
         text=text,
         language=language,
         assessed_at=assessment.at if assessment is not None else None,
+        alert=_alert(first, chart.admission) if site.on_call.channels[channel].is_alert_manager else None,
     )
+
+
+def _alert(concern: PageConcern, admission: Admission | None) -> Alert:
+    """What an alert manager routes by: the place, the level, and whether somebody has the episode."""
+    episode = concern.episode
+    place = (admission.ward or "", admission.bed or "") if admission is not None else ("", "")
+    now = episode.level_now
+    if concern.has_ended or now is None:
+        return Alert(*place, episode.level, episode.opened_at, episode.acknowledged_by)
+    return Alert(*place, now, episode.level_now_since, episode.acknowledged_by)
 
 
 def _remember(state: PatientState, page: Page) -> tuple[PatientState, list[str]]:

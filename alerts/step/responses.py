@@ -64,6 +64,8 @@ def _person(
         return _acknowledge(state, episode, message, now, site, effects)
     if isinstance(message, HandOver):
         return _hand_over(state, episode, message, now, site, effects)
+    if message.via and not any(other.id == episode.id for other in _episodes_of(state, episode, message)):
+        return state  # it has worsened since the person saw it
     reason = "false_alarm" if message.verdict == "false_alarm" else "resolved"
     return _close(state, episode, now, site, effects, by=message.by, why=message.why, reason=reason, by_person=True)
 
@@ -93,7 +95,7 @@ def _episodes_of(state: PatientState, episode: Episode, message: EpisodeResponse
     page = message.page or next(
         (delivery.page for delivery in reversed(episode.deliveries) if delivery.to == message.by), ""
     )
-    answered = delivery_for(episode, message.page) if message.page else None
+    answered = _answered(episode, message)
     at = answered.at if answered is not None else message.effective.astimezone(UTC)
     found = []
     for other in state.episodes.values():
@@ -101,6 +103,19 @@ def _episodes_of(state: PatientState, episode: Episode, message: EpisodeResponse
         if (other.id == episode.id or delivery_for(other, page)) and paged_since and at >= other.worsening_known_at:
             found.append(other)
     return found
+
+
+def _answered(episode: Episode, message: EpisodeResponse) -> Delivery | None:
+    """The page that a person answers; at an alert manager the newest that it had, though they name the first."""
+    named = delivery_for(episode, message.page) if message.page else None
+    at = message.effective.astimezone(UTC)
+    known = (one for one in episode.deliveries if message.via and one.channel == message.via and _had(one, at))
+    return max([*known, *([named] if named is not None else [])], key=lambda one: one.at, default=None)
+
+
+def _had(delivery: Delivery, at: datetime) -> bool:
+    """Whether a page had been sent by a time."""
+    return delivery.state in ("sent", "acknowledged") and delivery.state_at is not None and delivery.state_at <= at
 
 
 def _acknowledge(
@@ -127,7 +142,13 @@ def _acknowledge(
 def _hand_over(
     state: PatientState, episode: Episode, message: HandOver, now: datetime, site: Site, effects: Effects
 ) -> PatientState:
-    """Hand every episode of the page over. It counts as unacknowledged."""
+    """Hand every episode of the page over. It counts as unacknowledged.
+
+    Where an alert manager escalates, it notifies the next person itself.
+    """
+    manager = site.on_call.channels.get(message.via or "")
+    if manager is not None and manager.escalates == "manager":
+        return state
     if message.to is not None and message.to not in site.on_call.people:
         why = f"to: {message.to!r} is nobody in site.yaml; name one of {', '.join(site.on_call.people)}"
         effects.dead_letters.append(dead_letter(message, why, now))
@@ -207,19 +228,24 @@ def _receipt(state: PatientState, receipt: Receipt, now: datetime, site: Site, e
     reached: list[str] = []
     for episode in list(state.episodes.values()):
         delivery = delivery_for(episode, receipt.page)
-        if delivery is None or not delivery.is_owed:
+        if delivery is None or not (delivery.is_owed or _reached_nobody(delivery, receipt)):
             continue
         updated = with_delivery_state(episode, receipt.page, receipt.outcome, receipt.effective.astimezone(UTC))
         if receipt.outcome == "sent":
             updated, elsewhere = _reached(updated, delivery, now)
             reached += elsewhere
-        elif delivery.state == "due" and episode.urgency != "low" and not episode.acknowledged_by:
+        elif delivery.state in ("due", "sent") and episode.urgency != "low" and not episode.acknowledged_by:
             updated = escalation.fail_over_channel(updated, delivery, now, site)
         state = state.with_episode(updated)
     effects.cancelled.extend(state.cancellable(reached))
     if receipt.outcome == "undeliverable" and state.patient != SITE_SUBJECT:
         effects.faults.append(undeliverable_fault(receipt, now))
     return state
+
+
+def _reached_nobody(delivery: Delivery, receipt: Receipt) -> bool:
+    """Whether a provider that had accepted a page reports later that it reached nobody."""
+    return delivery.state == "sent" and receipt.outcome == "undeliverable"
 
 
 def _reached(episode: Episode, delivery: Delivery, now: datetime) -> tuple[Episode, list[str]]:

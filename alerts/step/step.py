@@ -27,6 +27,7 @@ from alerts.step import compose, responses
 from alerts.step.folding import fold_messages, merge_records
 from alerts.step.grades import amend_grades, issue_grades, retract_grades
 from alerts.step.journal_events import closed_event
+from alerts.step.managers import manager_reports
 from alerts.step.retraction import evidence_removed_by, statement_behind, without_evidence
 from alerts.step.run import StepRun
 from alerts.step.system_faults import gap_fault
@@ -229,7 +230,8 @@ def _notify(run: StepRun) -> None:
         run.effects.faults.extend(gap_fault(role, run.now) for role in due.gaps)
         if due.notifications:
             due_now.append(due)
-    if not due_now and not run.news.ended:
+    run.news.to_managers.extend(manager_reports(run.uncorrected, run.state, run.site))
+    if not (due_now or run.news.ended or run.news.to_managers):
         return
     assessment = run.latest or _assess_for_repeats(run)
     composed = compose.compose_pages(run.state, due_now, run.news, assessment, run.now, run.site)

@@ -28,7 +28,7 @@ def check_ladders(on_call: OnCall, start: datetime, until: datetime) -> Iterator
         casts = _casts(on_call, ladder, start, until)
         yield from _nobody(on_call, urgency, ladder, casts)
         yield from _nobody_new(on_call, urgency, ladder, casts)
-        yield from _times(urgency, ladder)
+        yield from _times(on_call, urgency, ladder)
     yield from _technical(on_call)
     yield from _last_resort(on_call)
     if on_call.silence_at_most > SILENCE_LONG:
@@ -80,14 +80,22 @@ def _nobody_new(on_call: OnCall, urgency: Urgency, ladder: Ladder, casts: list[_
         before |= set(step.notify)
 
 
-def _times(urgency: Urgency, ladder: Ladder) -> Iterator[Remark]:
+def _times(on_call: OnCall, urgency: Urgency, ladder: Ladder) -> Iterator[Remark]:
     key = ("ladders", urgency, "ack_timeout")
     if ladder.ack_timeout is not None and ladder.ack_timeout < ladder.confirm_within:
         yield error(key, "is shorter than `confirm_within`: whoever has it would be asked without end; lengthen it")
+    if _is_the_managers(on_call, ladder):
+        return
     if urgency == "critical" and ladder.ack_timeout is None:
         yield Remark(key[:2], "whoever acknowledges it is never asked again: add `ack_timeout`, such as 60 min")
     if urgency == "critical" and ladder.repeat_every is None:
         yield Remark(key[:2], "ends with its last step even if nobody answers: add `repeat_every`, such as 15 min")
+
+
+def _is_the_managers(on_call: OnCall, ladder: Ladder) -> bool:
+    """Whether an alert manager escalates in place of a ladder."""
+    roles = (on_call.roles[role] for step in ladder.steps for role in step.notify)
+    return any(on_call.manager_escalates(person) for role in roles for person in everybody(role))
 
 
 def _technical(on_call: OnCall) -> Iterator[Remark]:
@@ -107,6 +115,6 @@ def _last_resort(on_call: OnCall) -> Iterator[Remark]:
     last = len(on_call.ladders["critical"].steps) - 1
     roles = on_call.ladders["critical"].steps[last].notify
     reached = {person for role in roles for person in everybody(on_call.roles[role])}
-    if not reached & set(on_call.last_resort):
+    if not reached & set(on_call.last_resort) and not _is_the_managers(on_call, on_call.ladders["critical"]):
         what = f"the last step does not reach the last resort ({', '.join(on_call.last_resort)}): add them there"
         yield Remark(("ladders", "critical", "steps", last), what)

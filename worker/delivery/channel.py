@@ -19,6 +19,7 @@ from alerts.pages.page import Page
 from alerts.wording.phrase import Phrase
 from config.site import Channel, Urgency
 from worker.delivery import ntfy, providers
+from worker.delivery.alert_manager import ReportLog, send_reports
 from worker.delivery.http import bound_responses, keep_connections
 from worker.delivery.outcome import Attempt, Outcome, classify_failure
 from worker.delivery.providers import SMS, SizeLimit, size_limit_of
@@ -35,10 +36,11 @@ bound_responses()
 
 
 class MessageContext(NamedTuple):
-    """What an installation puts into its messages: its own receiver, and the link to a page."""
+    """What an installation puts into its messages: its receiver, the link to a page, the reports to alert managers."""
 
     receiver: str = ""
     link: Callable[[Page], str] = lambda _: ""
+    reports: ReportLog | None = None
 
 
 ID, LINK = "cwpageid0", "https://cwlink0.example"
@@ -54,7 +56,12 @@ def address(channel: Channel, page_id: str, receiver: str) -> str:
 
 
 def send(channel: Channel, pages: Sequence[Page], context: MessageContext) -> Attempt:
-    """Send one page, or several that waited, as one message under the id of the first."""
+    """Send one page, or several that waited, as one message under the id of the first.
+
+    An alert manager gets one message each.
+    """
+    if channel.is_alert_manager:
+        return send_reports(channel, pages, context.reports)
     first = pages[0]
     links = [context.link(page) for page in pages]
     service = providers.schema(channel.url.replace("{receiver}", context.receiver))
@@ -80,7 +87,7 @@ def render_all(pages: Sequence[Page], hints: Sequence[ReplyHint], limit: SizeLim
 
 def takes_picture(channel: Channel, urgency: Urgency, receiver: str) -> bool:
     """Whether a trend picture may follow a page of an urgency on this channel."""
-    if channel.detail != "full" or urgency not in ("critical", "high", "medium"):
+    if channel.is_alert_manager or channel.detail != "full" or urgency not in ("critical", "high", "medium"):
         return False
     service = providers.schema(channel.url.replace("{receiver}", receiver))
     attachments = _takes_attachments(channel.url, receiver)

@@ -14,6 +14,7 @@ from worker.delivery.channel import MessageContext, send_picture, takes_picture
 from worker.delivery.rendering import Rendered
 from worker.links import links_of
 from worker.runtime.runtime import Runtime
+from worker.store.reports import StoredReports
 
 log = logging.getLogger(__name__)
 
@@ -24,14 +25,15 @@ def message_context(run: Runtime) -> MessageContext:
     A page about no episode, such as a test page, has no link.
     """
     settings = run.settings
+    reports = StoredReports(run.store.redis, run.store.keys, run.clock)
     if settings.public_url is None:
-        return MessageContext(settings.receiver_url)
+        return MessageContext(settings.receiver_url, reports=reports)
     links = links_of(run.store.redis, run.store.keys, settings, settings.public_url)
 
     def link(page: Page) -> str:
         return links.page(page.id, page.to, page.at) if page.episodes else ""
 
-    return MessageContext(settings.receiver_url, link)
+    return MessageContext(settings.receiver_url, link, reports)
 
 
 def wants_picture(run: Runtime, page: Page) -> bool:

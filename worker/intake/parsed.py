@@ -78,6 +78,10 @@ def hl7_bytes(form: str, text: str) -> bytes:
     return text.encode("latin-1" if form == LATIN else "utf-8")
 
 
+FOREIGN_ALERT = "ORU^R40"
+"""The place of an alert of another system. Its sender must hear that nobody here was notified of it."""
+
+
 class ParsedResource(NamedTuple):
     """One resource or HL7 message: its text, for a retry, and its elements in order."""
 
@@ -103,12 +107,16 @@ class ParsedResource(NamedTuple):
 
 
 class Parsed(NamedTuple):
-    """One delivery. `test`: it consists of test or training messages, which are stored apart and never charted."""
+    """One delivery. `test`: it consists of test or training messages, which are stored apart and never charted.
+
+    `answers`: it answers alerts, whose patients the store knows (`worker/intake/answers.py`).
+    """
 
     source: str
     items: tuple[ParsedResource, ...]
     test: bool = False
     key: str = ""
+    answers: bool = False
 
     @property
     def elements(self) -> list[ElementResult]:

@@ -52,7 +52,7 @@ def again(record: DeadLetter, intake: Intake, tables: Tables, now: datetime) -> 
         item = read.native(record.raw.encode(), tables)
         return _messages(item.elements)
     parsed = _parsed(record, intake, tables, now)
-    if parsed is None or parsed.test:
+    if parsed is None or parsed.test or parsed.answers:
         return None
     where = record.id.rpartition(" ")[2]
     elements = tuple(element for element in parsed.elements if _same(element.where, where, record.form))

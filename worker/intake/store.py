@@ -26,6 +26,7 @@ from alerts.state import DeadLetter
 from alerts.step.system_faults import fault
 from alerts.wording.phrase import phrase
 from worker.clock import milliseconds
+from worker.intake import answers
 from worker.intake.parsed import ElementOutcome, ElementResult, Native, Parsed, ParsedResource, Unmapped
 from worker.intake.quota import is_kept, is_refused, refuse_delivery, size
 from worker.store import dead_letters
@@ -124,6 +125,7 @@ class IntakeStore:
                 be stored, on too few machines.
         """
         self._refuse_other_shape()
+        deliveries = [answers.addressed(parsed, self.redis, self.keys) for parsed in deliveries]
         new, placed = self._new(deliveries, now)
         stored = [parsed for parsed in placed if not is_refused(parsed)]
         repeated = not new and bool(placed) and len(stored) == len(placed)

@@ -18,7 +18,6 @@ from alerts.state import PatientState
 from alerts.step.system_faults import fault
 from alerts.wording.catalogue import in_english
 from alerts.wording.phrase import Phrase, phrase
-from config.settings import Settings
 from config.site import Site
 from worker.clock import milliseconds
 from worker.delivery.agreement import owing
@@ -106,7 +105,7 @@ def run_watchdog(run: Runtime, now: datetime) -> WatchdogActions:
     wake = append(store.redis, store.keys, map(encoded, faults), now).wake
     # Recorded only after the faults stand in the inbox: a second notification is better than none.
     _record(store, server, change.incidents, overdue, canary, now)
-    return WatchdogActions((*moved, *wake), not found and _heartbeat_is_due(store, run.settings))
+    return WatchdogActions((*moved, *wake), not found and _heartbeat_is_due(run))
 
 
 def _canary_state(store: Store) -> PatientState | None:
@@ -236,9 +235,12 @@ def _record(
     pipe.execute()
 
 
-def _heartbeat_is_due(store: Store, settings: Settings) -> bool:
-    every = timedelta(seconds=settings.heartbeat_every)
-    return bool(settings.heartbeat_url) and once_every(store.redis, f"{store.keys.watchdog}:heartbeat", every)
+def _heartbeat_is_due(run: Runtime) -> bool:
+    every = timedelta(seconds=run.settings.heartbeat_every)
+    listened = bool(run.settings.heartbeat_url) or any(
+        one.is_alert_manager for one in run.site.on_call.channels.values()
+    )
+    return listened and once_every(run.store.redis, f"{run.store.keys.watchdog}:heartbeat", every)
 
 
 class WatchdogStatus(NamedTuple):

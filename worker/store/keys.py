@@ -184,6 +184,10 @@ class Keys(NamedTuple):
         """Set while one worker's ticker looks for due work on behalf of all: `what` is "due" or "exports"."""
         return f"{self.namespace}:tick_claimed:{what}"
 
+    def reports(self, channel: str, episode: str) -> str:
+        """The number of the last page of an episode that an alert manager has accepted."""
+        return f"{self.namespace}:reports:{channel}:{episode}"
+
     @property
     def fhir_base(self) -> str:
         """The circuit breaker of the FHIR base: since when it fails, why, when to retry. Absent while it works."""

@@ -31,7 +31,7 @@ TYPES = {
         " dead_letters dead_letter_times dead_letter_bytes dead_letters_dropped",
         b"zset": "timers seen agenda: queue: critical: sent: dead_letters_of: dead_letters_dropping",
         b"string": "export_lease crashes cursor suspect lease wakeup_pending receipts"
-        " tick_claimed: delivery_lease: delivery_wakeup: clock schema",
+        " tick_claimed: delivery_lease: delivery_wakeup: clock schema reports:",
     }.items()
     for name in names.split()
 }

@@ -5,12 +5,26 @@ from config.tables import Tables
 from worker.intake.budget import Budget
 from worker.intake.hl7.administrations import administrations
 from worker.intake.hl7.admissions import admissions
+from worker.intake.hl7.alert_answers import alert_answers
 from worker.intake.hl7.header import message_key
 from worker.intake.hl7.results import results
-from worker.intake.hl7.tokens import Hl7Message
-from worker.intake.parsed import ElementResult, Parsed, ParsedResource, dead_letter, hl7_text, ignored
+from worker.intake.hl7.tokens import Hl7Message, Segment
+from worker.intake.parsed import (
+    FOREIGN_ALERT,
+    ElementResult,
+    Parsed,
+    ParsedResource,
+    dead_letter,
+    hl7_text,
+    ignored,
+    refused,
+)
 
 RESULTS = {"ORU": ("R01", "R30", "R31", "R32", ""), "OUL": ("R21", "R22", "R23", "R24", "")}
+
+
+ANSWER, ALERT = ("ORA", "R41"), ("ORU", "R40")
+"""The answer to an alert of ours (IHE ACM, PCD-05), and an alert of another system (PCD-04)."""
 
 
 def source_of(message: Hl7Message, intake: Intake) -> Source | None:
@@ -31,12 +45,12 @@ def take(message: Hl7Message, raw: bytes, source: Source, tables: Tables, budget
     processing = header.field(11).component(1).strip().upper()
     test = bool(processing) and processing not in source.policy.processing
     item = ParsedResource(*hl7_text(raw), control, elements)
-    return Parsed(source.name, (item,), test=test, key=message_key(raw))
+    return Parsed(source.name, (item,), test=test, key=message_key(raw), answers=_kind(header) == ANSWER)
 
 
 def _elements(message: Hl7Message, raw: bytes, source: Source, tables: Tables, budget: Budget) -> list[ElementResult]:
     header = message.segments[0]
-    kind, event = header.field(9).component(1).strip().upper(), header.field(9).component(2).strip().upper()
+    kind, event = _kind(header)
     if event in RESULTS.get(kind, ()):
         made = results(message, raw, source, tables, budget, specimens=kind == "OUL")
         return made or [_nothing(kind, "OBX", raw)]
@@ -44,7 +58,19 @@ def _elements(message: Hl7Message, raw: bytes, source: Source, tables: Tables, b
         return administrations(message, source, budget) or [_nothing(kind, "RXA", raw)]
     if kind == "ADT":
         return admissions(message, event, source, budget)
+    if (kind, event) == ANSWER:
+        return alert_answers(message, raw, source)
+    if (kind, event) == ALERT:
+        return [
+            refused(FOREIGN_ALERT, "ORU^R40 reports an alert: cartwatch reads results and takes no alerts of others")
+        ]
     return [ignored(kind[:10] or "MSH-9", f"{kind[:10]}^{event[:10]} is acknowledged, never read")]
+
+
+def _kind(header: Segment) -> tuple[str, str]:
+    """The type and the event of a message (MSH-9)."""
+    kind = header.field(9)
+    return kind.component(1).strip().upper(), kind.component(2).strip().upper()
 
 
 def _nothing(kind: str, name: str, raw: bytes) -> ElementResult:

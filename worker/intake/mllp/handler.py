@@ -13,7 +13,7 @@ from worker.intake.budget import Budget, OverBudget
 from worker.intake.foreseen import foreseen
 from worker.intake.hl7.header import message_key
 from worker.intake.mllp.acknowledger import MessageOutcome, ReceivedMessage
-from worker.intake.parsed import ElementOutcome, Parsed, ParsedResource, dead_letter
+from worker.intake.parsed import FOREIGN_ALERT, ElementOutcome, ElementResult, Parsed, ParsedResource, dead_letter
 from worker.intake.permissions import permitted
 from worker.intake.quota import why_refused
 from worker.intake.store import IntakeStore, Put
@@ -69,6 +69,9 @@ class StoringHandler:
                 continue
             if not _may_send(parsed, message.peer, source, configured.intake):
                 places.append(MessageOutcome(ElementOutcome.REFUSED, NOT_THIS_PEER))
+                continue
+            if (alert := _foreign_alert(parsed)) is not None:
+                places.append(MessageOutcome(ElementOutcome.REFUSED, alert.why))
                 continue
             places.append(len(kept))
             kept.append(parsed)
@@ -127,6 +130,11 @@ def _unusable(raw: str, error: Exception) -> ParsedResource:
 def _may_send(parsed: Parsed, peer: str, source: Source | None, intake: Intake) -> bool:
     sender = source or intake.source(parsed.source)
     return sender is None or sender.allows(peer)
+
+
+def _foreign_alert(parsed: Parsed) -> ElementResult | None:
+    """The refusal of another system's alert. Stored as a dead letter, it would count as delivered there."""
+    return next((element for element in parsed.elements if element.where == FOREIGN_ALERT), None)
 
 
 def _result(parsed: Parsed) -> MessageOutcome:

@@ -2,14 +2,18 @@
 
 import json
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
+from config.site import load_site
+from tests.support.alert_manager import managed
 from tests.support.configuration import folder, line_of
 from worker.cli import main
+from worker.config_check.ladders import check_ladders
 from worker.delivery.addresses import is_valid_url
 
 PLAIN = "  on_call: [haematologist-1]\n"
@@ -396,3 +400,22 @@ def test_a_technical_ladder_that_wakes_whoever_is_paged_for_patients_is_doubtful
     what = "wakes on_call, who is paged for patients: name a technician, such as `notify: [technician]`"
     line = at(path, "- {after: 0 s, notify: [on_call, technician]}", "ladders.technical.steps.0")
     assert remarks(path) == [f"warning: {line}{what}"]
+
+
+MANAGER = (
+    'phone-1: {url: "{receiver}/phone-1?+X-Page-Id={page_id}", detail: full}',
+    "phone-1: {url: 'pcd04://10.0.0.5:2575', escalates: manager}",
+)
+
+
+def test_two_that_escalate_are_an_error(tmp_path: Path) -> None:
+    answer = check(folder(tmp_path, MANAGER))
+    assert answer.exit_code != 0
+    assert "cartwatch and the alert manager would both escalate" in answer.output
+
+
+def test_where_the_manager_escalates_nothing_asks_for_a_ladder() -> None:
+    site = managed(load_site(), "manager", "pcd04://10.0.0.5:2575")
+    start = datetime(2026, 1, 5, tzinfo=site.zone)
+    remarks = [remark.what for remark in check_ladders(site.on_call, start, start + timedelta(days=1))]
+    assert not [what for what in remarks if "repeat_every" in what or "last resort" in what]

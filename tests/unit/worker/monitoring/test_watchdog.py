@@ -10,6 +10,7 @@ from redis import Redis
 
 from alerts.messages import SITE_SUBJECT
 from config.settings import Settings
+from tests.support.alert_manager import managed
 from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, reading, registration, send, waiting
 from tests.support.wording import english
 from tests.support.workers import tick_on, ticking
@@ -162,6 +163,12 @@ def test_while_nothing_is_overdue_the_outside_hears_it_as_often_as_it_is_to(run:
 def test_without_an_address_there_is_no_heartbeat(store: Store, clock: Clock, run: Runtime) -> None:
     del run
     assert not look(Runtime(Settings(), SITE, store, clock)).heartbeat
+
+
+def test_an_alert_manager_is_kept_alive_without_a_heartbeat(store: Store, clock: Clock, run: Runtime) -> None:
+    assert look(run).heartbeat
+    run.store.redis.delete(f"{KEYS.watchdog}:heartbeat")
+    assert look(Runtime(Settings(), managed(SITE, "cartwatch"), store, clock)).heartbeat
 
 
 def test_where_the_site_s_own_shard_stands_still_the_page_bypasses_the_processing(run: Runtime) -> None:
