@@ -44,7 +44,9 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = Field("text", description="json: a log line is one JSON object")
     batch: int = Field(1000, ge=1, le=5000, description="Most messages of a shard committed at once")
     lease: int = Field(5, ge=2, description="Seconds after which a shard is taken from a worker that hangs")
-    journal_length: int = Field(10_000, ge=0, description="Batches kept per shard for audit and replay; 0 keeps none")
+    journal_length: int = Field(10_000, ge=0, description="Batches kept per shard for replay; 0 keeps none")
+    audit_dir: Path | None = Field(None, description="Folder of the audit; none is kept if not set")
+    audit_days: int = Field(0, ge=0, description="Days after which files of the audit are deleted; 0: never")
     secret: str | None = Field(None, min_length=32, repr=False, description="Signs links; made and kept if not set")
     link_hours: float = Field(24, gt=0, description="Hours after which the link in a page is no longer answered")
     redis_memory: int | None = Field(
@@ -107,6 +109,11 @@ class Settings(BaseSettings):
     def exports(self) -> bool:
         """Whether anything is exported. Never from a replay: its patients are in nobody's record."""
         return bool(self.fhir_base) and self.clock == "store"
+
+    @property
+    def audits(self) -> bool:
+        """Whether an audit is kept. Never of a replay."""
+        return self.audit_dir is not None and self.clock == "store"
 
     @property
     def broker(self) -> str:

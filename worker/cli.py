@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from worker.commands import (
+    audit,
     configuration,
     delivery,
     fhir_export,
@@ -93,6 +94,7 @@ main.add_section(
     *(intake.parse, intake.source_key, intake.unmapped_codes, intake.dead_letters, unreadable.unreadable),
     fhir_export.fhir_export,
 )
+main.add_section("Record", audit.audit)
 main.add_section("Configuration", configuration.check, route.route, delivery.test_page, offline.version)
 main.add_section("Offline", offline.example, offline.grade, offline.replay, offline.demo)
 main.add_section("Alarm quality", quality.simulate, quality.evaluate, quality.export, quality.cohort)

@@ -18,12 +18,14 @@ from celery.worker import state
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError, ResponseError
 
+from worker.audit import feed
 from worker.clock import StoreClock, read_with
 from worker.fhir_export import circuit_breaker
 from worker.monitoring import beats, clock_jump, health_file, set_back, stalled_consumer
 from worker.monitoring.config_refused import report
 from worker.monitoring.silent_feeds import watch_feeds
 from worker.monitoring.watchdog import run_watchdog
+from worker.runtime.background import BackgroundWork
 from worker.runtime.queues import publish, wake_shards
 from worker.runtime.runtime import Runtime, runtime
 from worker.store import backlog, schema
@@ -92,7 +94,7 @@ def tick(app: Celery, pool_lives: Callable[[], bool] = lambda: True) -> None:
     healthy = [_try(part, app) for part in (partial(_beat, claims), _check_consumer)]
     if worker_state.should_stop is not None:
         return
-    for part in (_release_orphans, partial(_wake, claims), _watch, partial(_run_watchdog, claims)):
+    for part in (_release_orphans, partial(_wake, claims), _watch, partial(_run_watchdog, claims), _write_files):
         _try(part, app)
     if all(healthy) and pool_lives():
         health_file.touch(runtime().settings.health_file)
@@ -226,6 +228,15 @@ def _released_on_error(store: Store, what: str) -> Iterator[None]:
     except Exception:
         store.redis.delete(store.keys.tick_claimed(what))
         raise
+
+
+_audit = BackgroundWork("audit", feed.EVERY_SECONDS, feed.feed_folder)
+
+
+def _write_files(_: Celery, run: Runtime) -> None:
+    """Begin to write the audit, if it is due."""
+    if run.settings.audits:
+        _audit.start_if_due(run)
 
 
 def _run_watchdog(claims: set[str], app: Celery, run: Runtime) -> None:

@@ -73,10 +73,11 @@ def compose_pages(
     """
     composed = ComposedPages(state, [], [], [])
     for (person, channel, _), concerns in _by_recipient(due, news, site).items():
-        page = _page(composed, person, channel, worst_first(concerns), assessment, now, site)
+        ordered = worst_first(concerns)
+        page = _page(composed, person, channel, ordered, assessment, now, site)
         state, cancelled = _remember(composed.state, page)
         composed.pages.append(page)
-        composed.events.append(page_event(page, site))
+        composed.events.append(page_event(page, site, ordered, assessment))
         composed.cancelled.extend(cancelled)
         composed = composed._replace(state=state)
     return composed

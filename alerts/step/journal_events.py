@@ -1,5 +1,6 @@
 """Journal lines: what changed, as JSON objects. `cartwatch replay --json` prints them as they are."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Literal
 
@@ -8,6 +9,7 @@ from alerts.episodes.episode import Episode
 from alerts.episodes.silences import Silenced
 from alerts.grading.iec_hs import Screen
 from alerts.grading.result import NOT_APPLICABLE, Evidence, Grade, Points, Result, Score
+from alerts.pages.concern import PageConcern
 from alerts.pages.page import Page
 from alerts.state import PatientState
 from alerts.wording.catalogue import in_code, in_english
@@ -87,8 +89,12 @@ def plain(number: Any) -> float | None:
     return None if number is None else float(f"{float(number):.12g}")
 
 
-def page_event(page: Page, site: Site) -> dict[str, Any]:
-    """A page that is owed to somebody."""
+def page_event(
+    page: Page, site: Site, concerns: Iterable[PageConcern] = (), assessment: Assessment | None = None
+) -> dict[str, Any]:
+    """A page that is owed to somebody, with the readings it rests on and the version of each rule."""
+    findings = [concern.finding for concern in concerns if concern.finding is not None]
+    rests_on = {(item.kind, item.entry.source, item.entry.id): item for one in findings for item in one.evidence}
     return {
         "at": local(page.at, site),
         "kind": "page",
@@ -105,7 +111,18 @@ def page_event(page: Page, site: Site) -> dict[str, Any]:
         "channel": page.channel,
         "title": page.title,
         "text": page.text,
+        "evidence": [evidence(item, site) for item in rests_on.values()],
+        "conventions": list(dict.fromkeys(name for one in findings for name in one.conventions)),
+        "rules": _versions(assessment) if assessment is not None else {},
     }
+
+
+def _versions(assessment: Assessment) -> dict[str, str]:
+    """The version of the rules of each system that may page."""
+    term = next(iter(assessment.ctcae.values()), None)
+    results = (assessment.crs, assessment.icans, assessment.hematotox, assessment.icaht_early, assessment.iec_hs)
+    versions = {result.system: result.version for result in results}
+    return versions | ({"CTCAE": term.version} if term is not None else {})
 
 
 def answer_event(

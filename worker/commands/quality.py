@@ -2,11 +2,13 @@
 
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from worker.commands.audit import WHEN, audit_folder, local
 from worker.commands.common import BAD_INPUT, config_option, configuration, echo_json, json_option, with_example
 
 if TYPE_CHECKING:
@@ -187,36 +189,53 @@ def _outcomes(stays: "Sequence[Stay]", settings: object) -> "list[StayOutcome]":
         return [one for one in bar if one is not None]
 
 
-@with_example("cartwatch export --pseudonymised --output own.ndjson.gz")
-@click.command(short_help="Write the site's own stream without names.")
-@click.option("--pseudonymised", is_flag=True, required=True, help="The only form there is: nothing else is written.")
+@with_example("cartwatch export --pseudonymised", "cartwatch export --with-names --patient P1 --since 2026-11-30")
+@click.command(short_help="Write the messages of the site, or of patients.")
+@click.option("--pseudonymised", is_flag=True, help="Without names, places, people and free text; times are moved.")
+@click.option("--with-names", is_flag=True, help="As they were accepted: for a replay inside the hospital.")
+@click.option("--patient", "patients", multiple=True, metavar="PATIENT", help="Only this one; may be repeated.")
+@click.option("--since", type=WHEN, help="Accepted from then on, on the hospital's clock.")
+@click.option("--until", type=WHEN, help="Accepted before, on the hospital's clock.")
 @click.option("--output", type=FILE, default=Path("own.ndjson.gz"), show_default=True)
 @click.option("--key", "key_file", type=FILE, help="Continue earlier pseudonyms; made if it is absent. Keep it secret.")
-def export(pseudonymised: bool, output: Path, key_file: Path | None) -> None:
-    """Write what the journal still keeps, for `cartwatch evaluate` and `cartwatch cohort`.
+def export(
+    pseudonymised: bool,
+    with_names: bool,
+    patients: tuple[str, ...],
+    since: datetime | None,
+    until: datetime | None,
+    output: Path,
+    key_file: Path | None,
+) -> None:
+    """Write the messages that the audit and the journal keep, one JSON object a line.
 
-    Names, places, people and free text are left out, and times are moved by whole weeks for each patient. It is
-    pseudonymised, not anonymous: handle it as patient data.
+    The file is for `cartwatch replay`, and pseudonymised for `cartwatch evaluate` and `cartwatch cohort`. Then times
+    are moved by whole weeks for each patient. It is pseudonymised, not anonymous: handle it as patient data.
     """
     import msgspec
 
     from worker.commands.common import runtime
-    from worker.quality.export import Pseudonymiser, journalled
+    from worker.quality.export import Choice, Pseudonymiser, as_accepted, kept_messages
     from worker.quality.export import pseudonymised as without_names
     from worker.quality.stream import written
 
-    assert pseudonymised
+    if pseudonymised == with_names:
+        raise click.UsageError("write either --pseudonymised or --with-names")
     run = runtime()
     key = _key(key_file)
+    record = audit_folder() if run.settings.audit_dir is not None else None
+    chosen = Choice(patients, local(since, run.site.zone), local(until, run.site.zone))
+    messages = kept_messages(run.store, record, chosen)
     count = 0
     with written(output) as lines:
-        for body in without_names(journalled(run.store), key):
+        for body in without_names(messages, key) if pseudonymised else as_accepted(messages):
             lines.write(msgspec.json.encode(body) + b"\n")
             count += 1
     output.chmod(0o600)
     click.echo(f"{count} messages: {output}")
-    for source in run.site.conventions.chart.charted_by_hand.value:
-        click.echo(f"evaluate it with --charted-by-hand {Pseudonymiser(key).name('s', source)}")
+    if pseudonymised:
+        for source in run.site.conventions.chart.charted_by_hand.value:
+            click.echo(f"evaluate it with --charted-by-hand {Pseudonymiser(key).name('s', source)}")
 
 
 def _key(path: Path | None) -> bytes:

@@ -19,6 +19,7 @@ from alerts.step.system_faults import fault
 from alerts.wording.catalogue import in_english
 from alerts.wording.phrase import Phrase, phrase
 from config.site import Site
+from worker.audit import feed
 from worker.clock import milliseconds
 from worker.delivery.agreement import owing
 from worker.fhir_export import circuit_breaker
@@ -78,7 +79,7 @@ def run_watchdog(run: Runtime, now: datetime) -> WatchdogActions:
     state = cast("dict[bytes, bytes]", store.redis.hgetall(store.keys.watchdog))
     server = rewrite_if_restarted(store.redis, state.get(b"server", b"").decode(), _since_last_run(state, now))
     clock_jump.look_again(store, now)
-    trim_streams(store.redis, store.keys)
+    trim_streams(store.redis, store.keys, audited=store.audited)
     reset_waiting_bytes(store.redis, store.keys)
     counts = floods.take_counts(store.redis, store.keys)
     overdue = find(store, backlog.read(store.redis, store.keys, now))
@@ -136,6 +137,7 @@ def _found(run: Runtime, overdue: Overdue, workers: Beats, now: datetime) -> dic
         found[violation.part] = violation.said
     found |= clock_jump.found(store)
     found |= set_back.found(store)
+    found |= feed.behind(store, now)
     found |= _dropped(store, now)
     if run.settings.exports:
         found |= _fhir_base(store, now)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from math import ceil
 
+from alerts.assessment.result_cache import config_digest
 from alerts.pages.page import Page
 from alerts.state import PatientState
 from config.site import Site
@@ -126,6 +127,7 @@ def _evaluate(
         commit.effects.add(effects)
         if exporting:
             exports.extend(records_of(advanced, messages, effects))
+    commit.configuration = config_digest(site)
     commit.owed = [owing(page, site) for page in commit.effects.pages]
     commit.exports = pack_export(exports) if exports else b""
     return done

@@ -1,4 +1,4 @@
-"""A site's own stream without its patients' names: what the journal keeps, in the form that `evaluate` reads.
+"""A site's own stream: what the audit and the journal keep, in the form that `evaluate` and `replay` read.
 
 Pseudonymised, not anonymous: who has the key can tell the patients again, and who knows a rare course may. Kept are
 readings, statements, treatments, the time of infusion, the product and the year of birth. Left out are names, places,
@@ -11,11 +11,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import date, datetime, timedelta
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
+
+import msgspec
 
 from alerts.message_json import BadMessage, read_message
-from alerts.messages import AnyMessage, Discharge, Merge, Reading, Registration, Statement, Treatment
+from alerts.messages import AnyMessage, Discharge, Fault, Merge, Reading, Receipt, Registration, Statement, Treatment
 from config.vocabulary import PRODUCTS, product_code
+from worker.audit.folder import AuditFolder
 from worker.store.shard import Store
 
 WEEKS = 52
@@ -84,6 +87,35 @@ class Pseudonymiser:
         return {}
 
 
+class Choice(NamedTuple):
+    """Patients, all if none is named, and a period in which messages were accepted."""
+
+    patients: tuple[str, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def of(self, items: Iterable[dict[str, str]]) -> Iterator[tuple[AnyMessage, datetime]]:
+        """The messages among some journal items."""
+        for item in items:
+            received = datetime.fromisoformat(item["received"])
+            if (self.since and received < self.since) or (self.until and received >= self.until):
+                continue
+            with suppress(BadMessage):
+                message = read_message(item["message"])
+                if not message.hops and (not self.patients or message.patient in self.patients):
+                    yield message, received
+
+
+EVERYTHING = Choice()
+
+
+def as_accepted(messages: Iterable[tuple[AnyMessage, datetime]]) -> Iterator[dict[str, Any]]:
+    """Messages as they were accepted, for a replay; receipts and faults, which a replay makes itself, are left out."""
+    for message, received in messages:
+        if not isinstance(message, Receipt | Fault):
+            yield message.model_dump(mode="json", exclude_none=True) | {"received": received.isoformat()}
+
+
 def _registration(message: Registration, back: timedelta) -> dict[str, Any]:
     infused = (message.infused - back).isoformat() if message.infused is not None else None
     code = product_code(message.product or "")
@@ -103,15 +135,22 @@ def pseudonymised(messages: Iterable[tuple[AnyMessage, datetime]], key: bytes) -
             yield body
 
 
-def journalled(store: Store) -> Iterator[tuple[AnyMessage, datetime]]:
-    """The messages that the journal still keeps, with the time at which each came in; shard by shard, oldest first.
+def kept_messages(
+    store: Store, record: AuditFolder | None, chosen: Choice = EVERYTHING
+) -> Iterator[tuple[AnyMessage, datetime]]:
+    """The chosen messages that the audit keeps, then those of the journals beyond it, with the time each came in.
 
     What one record forwarded to another that it was merged into is left out: its first copy is there.
     """
+    cursors: dict[str, str] = {}
+    if record is not None:
+        needles = tuple(b'{"patient":' + msgspec.json.encode(name) + b"," for name in chosen.patients)
+        # A batch is committed after its messages were accepted.
+        later = chosen.until + timedelta(hours=1) if chosen.until else None
+        for line in record.found(needles, chosen.since, later):
+            if line.link.kind == "batch":
+                yield from chosen.of((line.body or {}).get("in", ()))
+        cursors = record.end().cursors
     for shard in store.keys.all():
-        for _, record in store.journal(shard):
-            for item in record["in"]:
-                with suppress(BadMessage):
-                    message = read_message(item["message"])
-                    if not message.hops:
-                        yield message, datetime.fromisoformat(item["received"])
+        for _, batch in store.journal(shard, cursors.get(str(shard.number), "-")):
+            yield from chosen.of(batch["in"])

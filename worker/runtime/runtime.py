@@ -110,6 +110,7 @@ def make(settings: Settings, redis: "Redis | None" = None) -> Runtime:
         lease_seconds=settings.lease,
         journal_length=settings.journal_length,
         exports=settings.exports,
+        audited=settings.audits,
     )
     clock: Clock = SimulatedClock(client, keys) if settings.clock == "simulated" else StoreClock(client)
     return Runtime(settings, SiteConfig.of(settings.config_dir), store, clock)

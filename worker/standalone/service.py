@@ -35,9 +35,12 @@ EXPORTS = 1
 DISCOVERY_PREFIX = "cartwatch-service-"
 """The prefix of service discovery files, by which commands find the running services of their user."""
 
-PUBLISHED = ("redis_url", "broker_url", "copies", "public_url", "fhir_base", "namespace", "shards")
+PUBLISHED = ("redis_url", "broker_url", "copies", "public_url", "fhir_base", "namespace", "shards", "audit_dir")
 
 LOG = "cartwatch.log"
+
+AUDIT = "audit"
+"""The folder of the audit in a data folder."""
 
 MLLP_COMMAND = [sys.executable, "-m", "worker.cli", "mllp"]
 """The command line of the process that receives HL7 on every listener."""
@@ -59,7 +62,7 @@ def _publish(settings: Settings, data: Path | None) -> Path:
     content = {
         "process": owner_token(),
         "data": str(data.resolve()) if data is not None else None,
-        "settings": {name: getattr(settings, name) for name in PUBLISHED},
+        "settings": {name: value for name, value in settings.model_dump(mode="json").items() if name in PUBLISHED},
     }
     with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}", delete=False) as file:
         json.dump(content, file)
@@ -188,7 +191,8 @@ def _with_store(
     server = stack.enter_context(EmbeddedRedis(data, memory=mebibytes * 1024 * 1024 if mebibytes else None))
     kept = f"kept in {data}" if data else "NOT kept: give --data FOLDER to keep patients over a restart"
     say(f"state store: embedded, {kept}")
-    return server, Settings(redis_url=server.url, broker_url=server.broker_url)
+    audit = Settings().audit_dir or (data / AUDIT if data is not None else None)
+    return server, Settings(redis_url=server.url, broker_url=server.broker_url, audit_dir=audit)
 
 
 def _with_fake_phone(

@@ -12,6 +12,7 @@ from redis import Redis
 from redis.client import Pipeline
 from redis.exceptions import RedisError, WatchError
 
+from worker.store.journal import recorded_to, trim_recorded
 from worker.store.keys import Keys
 
 WARN_AT = 0.7
@@ -143,8 +144,11 @@ def waiting_bytes(redis: Redis, keys: Keys) -> dict[str, int]:
     return {source.decode(errors="replace"): int(size) for source, size in stored.items() if int(size) > 0}
 
 
-def trim_streams(redis: Redis, keys: Keys) -> None:
-    """Drop the oldest entries of the `STREAMS` that take more than their part of the memory."""
+def trim_streams(redis: Redis, keys: Keys, *, audited: bool = False) -> None:
+    """Drop the oldest entries of the `STREAMS` that take more than their part of the memory.
+
+    `audited`: of the journals of patients nothing is dropped that does not stand in the audit.
+    """
     shards = keys.advanced()
     pipe = redis.pipeline(transaction=False)
     ask_memory(pipe)
@@ -160,8 +164,11 @@ def trim_streams(redis: Redis, keys: Keys) -> None:
         most = _level(of_shards, memory.share(part))
         for shard, size in zip(shards, of_shards, strict=True):
             if size > most:
-                length = redis.xlen(shard.key(name))
-                redis.xtrim(shard.key(name), maxlen=length * most // size, approximate=False)
+                length = redis.xlen(shard.key(name)) * most // size
+                if name == "journal" and audited and shard != keys.canary:
+                    trim_recorded(redis, shard, recorded_to(redis, keys, shard), length)
+                else:
+                    redis.xtrim(shard.key(name), maxlen=length, approximate=False)
 
 
 def _level(sizes: list[int], total: int) -> int:

@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec import Struct, field, structs
 from redis.client import Pipeline
@@ -40,7 +40,8 @@ class Commit(Struct, kw_only=True):
 
     `effects` are those of all its patients together, and `owed` their pages in the form of the outbox. The timers of
     `failed_timers` are due again later. `last_seen`: when (ms) each source last sent something. `exports` are for the
-    EHR. `suspension`: the messages that wait for states that cannot be read.
+    EHR. `configuration`: the digest of the rules it was evaluated under. `suspension`: the messages that wait for
+    states that cannot be read.
     """
 
     states: dict[str, PatientState] = {}
@@ -49,6 +50,7 @@ class Commit(Struct, kw_only=True):
     failed_timers: list[str] = []
     last_seen: dict[str, int] = {}
     exports: bytes = b""
+    configuration: str = ""
     suspension: Suspension = field(default_factory=Suspension)
 
     @property
@@ -190,9 +192,10 @@ def write(store: Store, pipe: Pipeline, batch: Batch, commit: Commit, now: datet
     commit.suspension.write(pipe, shard)
     suspended = {item.entry for item in commit.suspension.waiting}
     evaluated = [item for item in batch.waiting if item.entry not in suspended]
-    if store.journal_length and (evaluated or effects.events):
-        record = {"j": journal_record(evaluated, effects.events, now)}
-        pipe.xadd(shard.key("journal"), record, maxlen=store.journal_length, approximate=True)  # type: ignore[arg-type]
+    length = None if store.is_audited(shard) else store.journal_length
+    if length != 0 and (evaluated or effects.events):
+        record: dict[Any, Any] = {"j": journal_record(evaluated, effects.events, now, commit.configuration)}
+        pipe.xadd(shard.key("journal"), record, maxlen=length, approximate=True)
     if commit.exports:
         entry = {"at": milliseconds(now), "e": commit.exports}
         pipe.xadd(shard.exports, entry, maxlen=EXPORTS_KEPT, approximate=True)  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ outbox     hash     page id -> the packed page and its attempts; its place in th
 unregistered hash   patient that nobody has registered -> how many messages, since when, from whom
 episodes   hash     episode id -> patient
 last_seen  hash     source -> when it last sent something (ms)
-journal    stream   each batch: what came in, what followed
+journal    stream   each batch: what came in, what followed; it feeds the audit (`worker/audit/`)
 exports    stream   of each batch what goes to the EHR; only if an export is configured
 export_lease string the lease on the shard's exports
 page:ID    string   an exported page, updated as its delivery goes on
@@ -246,6 +246,16 @@ class Keys(NamedTuple):
     def dead_letters_dropping(self) -> str:
         """Sorted set: sources by when one of their dead letters was last dropped (ms)."""
         return f"{self.namespace}:dead_letters_dropping"
+
+    @property
+    def audit(self) -> str:
+        """Hash: how far the audit has recorded the journals, and where (`worker.audit.feed`)."""
+        return f"{self.namespace}:audit"
+
+    @property
+    def audit_lease(self) -> str:
+        """The lease of the process that writes the audit."""
+        return f"{self.namespace}:audit_lease"
 
     @property
     def watchdog(self) -> str:

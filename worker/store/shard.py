@@ -69,7 +69,10 @@ class Batch(NamedTuple):
 
 
 class Store:
-    """The state store of one installation. `exports`: effects are also exported to an EHR."""
+    """The state store of one installation.
+
+    `exports`: effects are also exported to an EHR. `audited`: journals are trimmed only by the audit.
+    """
 
     def __init__(
         self,
@@ -80,15 +83,21 @@ class Store:
         lease_seconds: int,
         journal_length: int,
         exports: bool = False,
+        audited: bool = False,
     ) -> None:
         self.redis = redis
         self.exports = exports
+        self.audited = audited
         self.keys = keys
         self._batch = batch
         self.lease_ms = lease_seconds * 1000
         self.journal_length = journal_length
         self.state_cache = StateCache()
         self.capacity = Capacity(redis, keys)
+
+    def is_audited(self, shard: Shard) -> bool:
+        """Whether the audit records a shard; that of the canary is left out."""
+        return self.audited and shard != self.keys.canary
 
     # -- taking a batch --------------------------------------------------------------------------
 

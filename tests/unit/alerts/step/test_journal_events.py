@@ -126,6 +126,9 @@ def test_a_page_stands_in_the_journal_as_it_was_written() -> None:
         "channel": "phone-1",
         "title": "[HIGH]",
         "text": "CRS",
+        "evidence": [],
+        "conventions": [],
+        "rules": {},
     }
 
 

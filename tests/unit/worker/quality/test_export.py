@@ -17,7 +17,7 @@ from worker.processing.advance import advance
 from worker.quality.answers import parse_answer
 from worker.quality.cohort import CohortPlan, simulate
 from worker.quality.drive import drive
-from worker.quality.export import Pseudonymiser, journalled, pseudonymised
+from worker.quality.export import Choice, Pseudonymiser, kept_messages, pseudonymised
 from worker.quality.stream import Stay, arrival, read, read_stays
 from worker.store.inbox import accept
 from worker.store.shard import Store
@@ -131,7 +131,7 @@ def test_the_command_writes_what_the_journal_keeps(charted: Store, tmp_path: Pat
     assert [one.type for one in read(stay).messages] == ["registration", "reading"]
     assert "ROSSI" not in stay.patient
     assert path.stat().st_mode & 0o777 == (tmp_path / "k").stat().st_mode & 0o777 == 0o600
-    assert len(list(journalled(charted))) == 2
+    assert len(list(kept_messages(charted, None))) == 2
 
 
 def test_with_its_key_a_later_export_continues_the_pseudonyms(charted: Store, tmp_path: Path) -> None:
@@ -145,7 +145,22 @@ def test_with_its_key_a_later_export_continues_the_pseudonyms(charted: Store, tm
 
 
 @pytest.mark.usefixtures("charted")
-def test_nothing_is_exported_unless_it_is_pseudonymised(tmp_path: Path) -> None:
-    ended = CliRunner().invoke(main, ["export", "--output", str(tmp_path / "own.ndjson.gz")])
+@pytest.mark.parametrize("chosen", [[], ["--pseudonymised", "--with-names"]])
+def test_nothing_is_exported_unless_its_form_is_chosen(chosen: list[str], tmp_path: Path) -> None:
+    ended = CliRunner().invoke(main, ["export", *chosen, "--output", str(tmp_path / "own.ndjson.gz")])
     assert ended.exit_code == 2
     assert not (tmp_path / "own.ndjson.gz").exists()
+
+
+def test_messages_are_chosen_by_patient_and_by_time(charted: Store, tmp_path: Path) -> None:
+    def count(chosen: Choice) -> int:
+        return len(list(kept_messages(charted, None, chosen)))
+
+    later = NOW + timedelta(seconds=1)
+    assert (count(Choice(("ROSSI-MARIO",))), count(Choice(("P2",)))) == (2, 0)
+    assert (count(Choice(since=NOW)), count(Choice(since=later)), count(Choice(until=NOW))) == (2, 0, 0)
+    path = tmp_path / "own.ndjson.gz"
+    command = ["export", "--with-names", "--patient", "ROSSI-MARIO", "--output", str(path)]
+    assert CliRunner().invoke(main, command).exit_code == 0
+    (stay,) = read_stays(path)
+    assert stay.patient == "ROSSI-MARIO"
