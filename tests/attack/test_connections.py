@@ -21,7 +21,7 @@ from tests.integration.test_gateway import Served, certificate, gateway
 from tests.support.hospital import Body, Hospital, crs2, eventually
 from worker.gateway.connections import HANDSHAKE_SECONDS, Caps
 from worker.gateway.rate_limit import BodyBudget, LiveBoards
-from worker.intake.http import LARGEST
+from worker.intake.endpoint import LARGEST
 from worker.intake.source_keys import SourceKeys
 from worker.links import links_of
 

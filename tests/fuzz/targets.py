@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from config.intake import load_intake
 from config.site import load_site
 from worker.intake import read
-from worker.intake.fhir.take import UnreadableResource
+from worker.intake.fhir.entries import UnreadableResource
 from worker.intake.hl7 import tokens
 from worker.intake.hl7.ack import acknowledge
 from worker.intake.hl7.batches import split

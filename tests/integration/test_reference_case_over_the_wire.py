@@ -73,7 +73,7 @@ def native(redis_server: EmbeddedRedis) -> Came:
 def refused(replay: OverTheWire) -> int:
     """How much of what was sent could not be used, or is not known."""
     store = IntakeStore(replay.store.redis, replay.store.keys)
-    return len(everything(store.redis, store.keys)) + len(store.unmapped())
+    return len(everything(store.redis, store.keys)) + len(store.unmapped.all())
 
 
 def same(found: Came, native: Came) -> None:

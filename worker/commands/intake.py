@@ -111,14 +111,14 @@ def unmapped_codes(as_json: bool, forget: bool) -> None:
     from alerts.message_fields import visible
 
     store = _store()
-    for count in store.unmapped():
+    for count in store.unmapped.all():
         if as_json:
             echo_json(count._asdict())
             continue
         what = f"{count.system}: {count.code or '(none)'}" if count.system else count.code
         click.echo(visible(f"{count.source}  {count.times:>6}  {count.sort}  {what}  {count.example}".rstrip()))
     if forget:
-        store.forget_unmapped()
+        store.unmapped.forget()
 
 
 @with_example("cartwatch dead-letters --retry")

@@ -18,6 +18,7 @@ from alerts.wording.catalogue import say
 from config.languages import ENGLISH, languages
 from config.site import Language, Site
 from worker.client import Client
+from worker.gateway import machine_errors
 from worker.gateway.error_pages import BAD_LINK, BROKEN, BUSY, NO_SUCH, NOT_OURS, STORE_DOWN, TOO_MANY, Refused
 from worker.gateway.rate_limit import FailedAttempts
 from worker.gateway.responses import Responses
@@ -93,6 +94,9 @@ def refusal(request: Request, error: Exception) -> Response:
     """The page of a refusal. It contains nothing of the request."""
     refused = error if isinstance(error, Refused) else _refused(error)
     why = refused.refusal
+    if machine_errors.is_of_systems(request.scope):
+        headers = error.headers if isinstance(error, HTTPException) else None
+        return machine_errors.error(request.scope, why.status, machine_errors.words(why.status), headers)
     language = refused.language or _asked_for(request)
     response = html("refused.html.j2", language, {"refusal": why}, why.status)
     if why.status == 429:

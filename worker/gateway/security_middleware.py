@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from worker.gateway import machine_errors
 from worker.gateway.rate_limit import SMALL_BODY, BodyBudget
 
 log = logging.getLogger(__name__)
@@ -88,15 +89,15 @@ class SecurityMiddleware:
             if started:
                 _note(error)
                 raise ConnectionAbortedError from None
-            await self._answer(error)(scope, receive, answer)
+            await self._answer(error, scope)(scope, receive, answer)
         finally:
             body.release()
 
-    def _answer(self, error: Exception) -> ASGIApp:
+    def _answer(self, error: Exception, scope: Scope) -> ASGIApp:
         if isinstance(error, TooLarge):
-            return _too_large()
+            return _too_large(scope)
         if isinstance(error, TooMuch):
-            return PlainTextResponse("too much at once\n", 503, {"connection": "close", "retry-after": "5"})
+            return machine_errors.error(scope, 503, "too much at once", {"connection": "close", "Retry-After": "5"})
 
         async def failed(scope: Scope, receive: Receive, send: Send) -> None:
             _note(error)
@@ -112,17 +113,18 @@ def sender_of(scope: Scope) -> str:
 
 
 def _refusal(scope: Scope) -> Response | None:
-    if scope["method"] not in METHODS:
-        return PlainTextResponse("method not allowed\n", 405, {"allow": ", ".join(METHODS)})
+    # An address of hospital systems has methods of its own, and names them.
+    if scope["method"] not in METHODS and not machine_errors.is_of_systems(scope):
+        return machine_errors.error(scope, 405, "method not allowed", {"allow": ", ".join(METHODS)})
     headers = Headers(scope=scope)
     for name, is_such in (("host", _is_host), ("origin", _is_origin)):
         sent = headers.getlist(name)
         if len(sent) > 1 or not all(map(is_such, sent)):
-            return PlainTextResponse(f"bad {name}\n", 400)
+            return machine_errors.error(scope, 400, f"bad {name}")
     length = headers.get("content-length", "0")
     if not length.isdecimal():
-        return PlainTextResponse("bad content-length\n", 400)
-    return _too_large() if int(length) > LARGEST_BODY else None
+        return machine_errors.error(scope, 400, "bad content-length")
+    return _too_large(scope) if int(length) > LARGEST_BODY else None
 
 
 def _is_host(text: str) -> bool:
@@ -146,8 +148,8 @@ def _relative(location: str) -> str:
     return parts._replace(scheme="", netloc="", path="/" + parts.path.lstrip("/")).geturl()
 
 
-def _too_large() -> Response:
-    return PlainTextResponse("too large\n", 413, {"connection": "close"})
+def _too_large(scope: Scope) -> Response:
+    return machine_errors.error(scope, 413, "too large", {"connection": "close"})
 
 
 class _Body:

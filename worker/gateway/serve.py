@@ -22,7 +22,7 @@ from worker.gateway.probes import LOOPBACK, MetricsAccess
 from worker.gateway.proxy import BehindProxy
 from worker.gateway.rate_limit import FailedAttempts
 from worker.gateway.snapshot import WardSnapshots
-from worker.intake.http import Endpoint
+from worker.intake.endpoint import Endpoint
 from worker.intake.http import routes as ways_in
 from worker.intake.source_keys import RememberedKeys, SourceKeys
 from worker.intake.store import IntakeStore

@@ -83,13 +83,21 @@ FOREIGN_ALERT = "ORU^R40"
 
 
 class ParsedResource(NamedTuple):
-    """One resource or HL7 message: its text, for a retry, and its elements in order."""
+    """One resource or HL7 message: its text, for a retry, and its elements in order.
+
+    `id`: the control id of a message, type and logical id of a resource. `identifiers`: its business identifiers, by
+    which a sender finds a resource again. `status`: the HTTP status of its answer, if its outcome alone does not say
+    it. `update`: it was sent as an update. `again`: it was stored by an earlier delivery.
+    """
 
     form: str
     raw: str
     id: str
     elements: tuple[ElementResult, ...]
-    why: str = ""
+    status: str = ""
+    identifiers: tuple[str, ...] = ()
+    update: bool = False
+    again: bool = False
 
     @property
     def outcome(self) -> ElementOutcome:

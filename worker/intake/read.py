@@ -15,8 +15,9 @@ from config.intake import Intake, Source
 from config.tables import Tables
 from config.vocabulary import READINGS
 from worker.intake.budget import Budget, OverBudget
-from worker.intake.fhir.take import UnreadableResource, take_resource
-from worker.intake.fhir.take import decode as decode_fhir
+from worker.intake.fhir.entries import UnreadableResource
+from worker.intake.fhir.entries import decode as decode_fhir
+from worker.intake.fhir.take import take_resource
 from worker.intake.hl7 import tokens
 from worker.intake.hl7.batches import split
 from worker.intake.hl7.header import message_key, read_header

@@ -8,7 +8,7 @@ from config.intake import Intake
 from config.tables import Tables
 from worker.intake import read
 from worker.intake.budget import OverBudget
-from worker.intake.fhir.take import UnreadableResource
+from worker.intake.fhir.entries import UnreadableResource
 from worker.intake.parsed import ElementOutcome, ElementResult, Native, Parsed, hl7_bytes
 from worker.intake.store import IntakeStore
 from worker.store import dead_letters

@@ -3,20 +3,20 @@
 All on the site's own shard:
 
 test              stream   test and training messages: never charted, the oldest dropped
-unmapped          hash     source, sort, system, code -> a count
-unmapped_examples hash     the same -> an example of its name or value
 sources           hash     key id -> the source, the hash of its secret, when it was made (`worker.intake.source_keys`)
 seen:SOURCE       zset     stored deliveries, by time (ms): a delivery is idempotent
 notified:SOURCE   string   the technician was just notified of dead letters of a source
 
-Texts that could not be used are dead letters (`worker.store.dead_letters`).
+Texts that could not be used are dead letters (`worker.store.dead_letters`). Codes without a mapping are counted in
+`worker.intake.unmapped`, versions of FHIR resources in `worker.intake.fhir.versions`.
 """
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple, cast
+from types import MappingProxyType
+from typing import NamedTuple
 
 from redis import Redis
 from redis.client import Pipeline
@@ -27,8 +27,11 @@ from alerts.step.system_faults import fault
 from alerts.wording.phrase import phrase
 from worker.clock import milliseconds
 from worker.intake import answers
-from worker.intake.parsed import ElementOutcome, ElementResult, Native, Parsed, ParsedResource, Unmapped
+from worker.intake.fhir.versions import ResourceVersions, Written
+from worker.intake.fhir.withdrawals import packed
+from worker.intake.parsed import ElementOutcome, ElementResult, Native, Parsed, ParsedResource
 from worker.intake.quota import is_kept, is_refused, refuse_delivery, size
+from worker.intake.unmapped import UnmappedCodes
 from worker.store import dead_letters
 from worker.store.capacity import Capacity
 from worker.store.codec import pack
@@ -40,10 +43,11 @@ from worker.store.inbox import (
     Addressed,
     Addressee,
     append,
-    claim_wakeups,
     encoded,
     is_notice_due,
     queue,
+    queue_wakeups,
+    to_wake,
 )
 from worker.store.keys import Keys, Shard
 from worker.store.requirements import require_same_shard_count
@@ -66,30 +70,22 @@ REASONS_KEPT = 50
 WHOLE = "whole.text"
 """The place of a reason for a whole text. No element has this place."""
 
-UNMAPPED_KEPT = 2_000
-_BETWEEN = "\x1f"
-
-
-class Count(NamedTuple):
-    """A code without a mapping: its count, and an example."""
-
-    source: str
-    sort: str
-    system: str
-    code: str
-    times: int
-    example: str
-
 
 class Put(NamedTuple):
     """The result of `put`: the shards to wake, whether all deliveries were stored before, and each delivery as stored.
 
-    A delivery over the quota has the outcome `ElementOutcome.OVER_QUOTA`.
+    A delivery over the quota has the outcome `ElementOutcome.OVER_QUOTA`. `versions`: of each written FHIR resource, by
+    its type and id.
     """
 
     wake: list[Shard]
     repeated: bool
     deliveries: tuple[Parsed, ...]
+    versions: Mapping[str, int] = MappingProxyType({})
+
+
+Condition = Callable[[Pipeline], None]
+"""Called before a transaction is begun; it watches what the transaction rests on."""
 
 
 class IntakeStore:
@@ -100,24 +96,26 @@ class IntakeStore:
         self.keys = keys
         self._capacity = Capacity(redis, keys)
         self._fits = False
+        self.unmapped = UnmappedCodes(redis, self._site)
 
     @property
     def _site(self) -> Shard:
         return self.keys.of(SITE_SUBJECT)
 
-    def put(self, parsed: Parsed, now: datetime) -> Put:
+    def put(self, parsed: Parsed, now: datetime, condition: Condition | None = None) -> Put:
         """Store a delivery in one transaction: messages in their inboxes, the rest as dead letters or counts.
 
         Idempotent: a delivery with the key of a stored one is a repetition. Refused HL7 is stored as a dead letter,
         because no answer can name the reason to its sender.
 
         Raises:
+            redis.exceptions.WatchError: what the `condition` watches has changed; nothing was stored.
             redis.exceptions.RedisError: nothing was stored.
             UnfitStoreError: the installation was begun with another number of shards; nothing was stored.
         """
-        return self.put_all([parsed], now)
+        return self.put_all([parsed], now, condition)
 
-    def put_all(self, deliveries: Sequence[Parsed], now: datetime) -> Put:
+    def put_all(self, deliveries: Sequence[Parsed], now: datetime, condition: Condition | None = None) -> Put:
         """Store several deliveries in one transaction.
 
         Raises:
@@ -134,9 +132,15 @@ class IntakeStore:
         if not to_remember:
             return Put([], repeated, placed)
         pipe = accepting(self.redis)
+        if condition is not None:
+            condition(pipe)
         wake: list[Shard] = []
         records: list[DeadLetter] = []
+        writes: dict[int, list[str]] = {}
         for parsed in new:
+            if written := _written(parsed):
+                writes[len(pipe)] = [one.name for one in written]
+                self.versions(parsed.source).queue(pipe, written, now)
             if parsed.test:
                 self._store_test(parsed, now, pipe)
                 continue
@@ -147,11 +151,22 @@ class IntakeStore:
         notices = self._notices(records, now, pipe)
         wake += queue(pipe, self.keys, notices, now)
         # Test feeds count as well: a site completes its map before go-live.
-        self._count(new, pipe)
-        woken = claim_wakeups(self.redis, list(dict.fromkeys(wake)), pipe)
+        self.unmapped.queue(pipe, new)
+        shards = list(dict.fromkeys(wake))
+        queue_wakeups(pipe, shards)
+        replies = pipe.execute()
         if records:
             dead_letters.trim(self.redis, self.keys, now)
-        return Put(woken, repeated, placed)
+        versions = {
+            name: version
+            for place, names in writes.items()
+            for name, version in zip(names, replies[place], strict=True)
+        }
+        return Put(to_wake(shards, replies), repeated, placed, versions)
+
+    def versions(self, source: str) -> ResourceVersions:
+        """The versions of the FHIR resources of a source."""
+        return ResourceVersions(self._site, source)
 
     def _refuse_other_shape(self) -> None:
         """Check the number of shards once, at the first delivery. The store may have been down at our start."""
@@ -234,47 +249,6 @@ class IntakeStore:
         message = fault(f"intake {name}", what, f"{name} {now.isoformat()} {records}", now)
         return [encoded(message)]
 
-    # -- unmapped codes --------------------------------------------------------------------------
-
-    def _count(self, deliveries: Iterable[Parsed], pipe: Pipeline) -> None:
-        met = [
-            (_field(parsed.source, element.unmapped), element.unmapped.example)
-            for parsed in deliveries
-            for element in parsed.elements
-            if element.unmapped is not None
-        ]
-        if not met:
-            return
-        counts, examples = self._site.key("unmapped"), self._site.key("unmapped_examples")
-        names = list(dict.fromkeys(name for name, _ in met))
-        look = self.redis.pipeline(transaction=False)
-        look.hlen(counts)
-        look.hmget(counts, names)
-        length, known = look.execute()
-        free = UNMAPPED_KEPT - length
-        counted = {name for name, count in zip(names, known, strict=True) if count is not None}
-        counted |= {name for name in names if name not in counted and (free := free - 1) >= 0}
-        for name, example in met:
-            if name in counted:
-                pipe.hincrby(counts, name, 1)
-                if example:
-                    pipe.hset(examples, name, example)
-
-    def unmapped(self) -> list[Count]:
-        """Codes, units and values without a mapping, the most frequent first."""
-        counts = cast("dict[bytes, bytes]", self.redis.hgetall(self._site.key("unmapped")))
-        examples = cast("dict[bytes, bytes]", self.redis.hgetall(self._site.key("unmapped_examples")))
-        found = []
-        for name, times in counts.items():
-            source, sort, system, code = name.decode(errors="replace").split(_BETWEEN)
-            example = examples.get(name, b"").decode(errors="replace")
-            found.append(Count(source, sort, system, code, int(times), example))
-        return sorted(found, key=lambda count: (count.source, -count.times, count.system, count.code))
-
-    def forget_unmapped(self) -> None:
-        """Reset the counts."""
-        self.redis.delete(self._site.key("unmapped"), self._site.key("unmapped_examples"))
-
     # -- dead letters ----------------------------------------------------------------------------
 
     def replace_letter(
@@ -307,11 +281,17 @@ def _record(parsed: Parsed, item: ParsedResource, element: ElementResult | str, 
     return DeadLetter(now, parsed.source, element.patient, name, element.why, item.raw, item.form)
 
 
+def _written(parsed: Parsed) -> list[Written]:
+    """The FHIR resources of a delivery whose messages are stored now or were before, but for test resources."""
+    rows: list[Written] = []
+    for item in parsed.items if not parsed.test else ():
+        if item.form == "fhir" and item.id and (item.again or any(element.messages for element in item.elements)):
+            first, *others = item.identifiers or ("",)
+            rows.append(Written(item.id, first, packed(item), item.again))
+            rows += (Written(item.id, other, again=True) for other in others)
+    return rows
+
+
 def _readied(message: Native) -> tuple[Addressed, bytes]:
     """An inbox entry of a message that `parsed.stored` has validated."""
     return Addressee(message["patient"].strip()), json.dumps(message, ensure_ascii=False).encode(errors="replace")
-
-
-def _field(source: str, unmapped: Unmapped) -> str:
-    parts = (source, unmapped.sort, unmapped.system, unmapped.code)
-    return _BETWEEN.join(part.replace(_BETWEEN, " ") for part in parts)

@@ -1,6 +1,5 @@
 """An Observation: its own value and the value of each component are results."""
 
-import hashlib
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from config.intake import Source
 from config.tables import Tables
 from worker.intake.codes import SentCode, find
+from worker.intake.fhir.logical_id import hashed, logical_id
 from worker.intake.fhir.resources import Around, Component, Concept, Observation, Period, Quantity
 from worker.intake.parsed import ElementResult, dead_letter, ignored
 from worker.intake.results import CodedResult, ResultStatus, Use, Value, to_message
@@ -166,20 +166,11 @@ def time_of_report(report: Around, source: Source) -> When | None:
 
 
 def identifier_of(resource: Any, whole: dict[str, Any]) -> str:
-    """The id of a resource, which its correction shares: `id`, else an identifier, else a hash of the resource."""
-    kind = whole["resourceType"]
-    names = [resource.id, *(f"{item.system}|{item.value}" for item in resource.identifier if item.value)]
-    for name in names:
-        if name:
-            return f"{kind}/{name if len(name) <= _LONGEST_NAME else _hash(name)}"
-    return f"{kind}/{_hash(json.dumps(whole, sort_keys=True, default=str))}"
+    """The id of the messages of a resource, which its correction shares: its type and its logical id."""
+    return f"{whole['resourceType']}/{logical_id(resource.id, resource.identifier, whole)}"
 
 
 def name_inside(around: str, observation: Observation, whole: dict[str, Any]) -> str:
     """The id of a contained Observation. Its own id is unique only within the resource around it."""
-    name = f"{around}/{observation.id or _hash(json.dumps(whole, sort_keys=True, default=str))}"
-    return name if len(name) <= _LONGEST_NAME else f"{around.partition('/')[0]}/{_hash(name)}"
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]
+    name = f"{around}/{observation.id or hashed(json.dumps(whole, sort_keys=True, default=str))}"
+    return name if len(name) <= _LONGEST_NAME else f"{around.partition('/')[0]}/{hashed(name)}"

@@ -1,5 +1,7 @@
 """FHIR OperationOutcomes and response Bundles. Each entry is answered in its place, with the field and the fix."""
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from worker.intake.parsed import ElementOutcome, Parsed, ParsedResource
@@ -32,6 +34,11 @@ def issue(text: str, severity: str = "error", code: str = "invalid", where: str 
 
 def of_item(item: ParsedResource) -> dict[str, Any]:
     """The OperationOutcome of one resource, element by element."""
+    return outcome(*(issues_of(item) or [issue("nothing to read", "information", "informational")]))
+
+
+def issues_of(item: ParsedResource) -> list[dict[str, Any]]:
+    """The issues of one resource, element by element."""
     issues = []
     for element in item.elements:
         severity, code = _SEVERITY[element.outcome]
@@ -39,14 +46,29 @@ def of_item(item: ParsedResource) -> dict[str, Any]:
         if element.outcome is ElementOutcome.DEAD_LETTER:
             text = f"stored as a dead letter: {text}"
         issues.append(issue(text, severity, code, element.where))
-    return outcome(*(issues or [issue("nothing to read", "information", "informational")]))
+    return issues
 
 
-def of_bundle(parsed: Parsed, kind: str) -> dict[str, Any]:
+def status_of(item: ParsedResource, version: int | None = None) -> str:
+    """The HTTP status of one resource that was written in this version."""
+    if item.status:
+        return item.status
+    replaced = item.update and item.outcome is ElementOutcome.STORED and version not in (None, 1)
+    return "200 OK" if replaced else STATUS[item.outcome]
+
+
+def of_bundle(parsed: Parsed, kind: str, versions: Mapping[str, int], now: datetime) -> dict[str, Any]:
     """The response to a Bundle: one entry for each entry of it, in order."""
     entries = []
     for item in parsed.items:
-        response: dict[str, Any] = {"status": STATUS[item.outcome]}
+        version = versions.get(item.id)
+        response: dict[str, Any] = {"status": status_of(item, version)}
+        if version is not None:
+            response |= {
+                "location": f"{item.id}/_history/{version}",
+                "etag": f'W/"{version}"',
+                "lastModified": now.isoformat(),
+            }
         if any(element.outcome is not ElementOutcome.STORED for element in item.elements):
             response["outcome"] = of_item(item)
         entries.append({"response": response})

@@ -1,10 +1,9 @@
 """FHIR resources and Bundles to native messages. An invalid entry does not affect its neighbours."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, NamedTuple
 
-import msgspec
 from pydantic import ValidationError
 
 from config.intake import Source
@@ -12,6 +11,7 @@ from config.tables import Tables
 from worker.intake.budget import Budget
 from worker.intake.fhir import medications, observations, procedures
 from worker.intake.fhir.detached import Detached, TooMuchInherited, encode
+from worker.intake.fhir.entries import SentResource, entries_of, identifiers_of, name_of
 from worker.intake.fhir.references import Bundle, BundleEntry, Subjects
 from worker.intake.fhir.resources import (
     MOST_LISTED,
@@ -24,6 +24,7 @@ from worker.intake.fhir.resources import (
     Procedure,
     Reference,
 )
+from worker.intake.fhir.withdrawals import with_withdrawals
 from worker.intake.identity import Identity, Unidentified
 from worker.intake.parsed import (
     ElementOutcome,
@@ -38,30 +39,10 @@ from worker.intake.parsed import (
 from worker.intake.times import When, fhir
 
 READ = ("Observation", "MedicationAdministration", "Patient", "DiagnosticReport")
-MOST_ENTRIES = 10_000
 TEST_LABEL = "HTEST"
 WHOLE_DATE = len("1955-05-01")
-
-_decoder = msgspec.json.Decoder(float_hook=Decimal)
-
-
-class UnreadableResource(ValueError):
-    """The body is no FHIR resource. The text gives the reason."""
-
-
-def decode(raw: bytes) -> dict[str, Any]:
-    """Parse a JSON object, with exact numbers.
-
-    Raises:
-        UnreadableResource: it is not JSON, or not a resource.
-    """
-    try:
-        found = _decoder.decode(raw.removeprefix(b"\xef\xbb\xbf"))
-    except (ValueError, RecursionError, ArithmeticError) as error:
-        raise UnreadableResource(f"not JSON: {str(error)[:200]}") from error
-    if not isinstance(found, dict) or not isinstance(found.get("resourceType"), str):
-        raise UnreadableResource("resourceType: missing; send one FHIR resource or a Bundle")
-    return found
+CORRECTED = ("reading", "note", "treatment")
+"""Native messages that an update corrects. The last registration holds as it is."""
 
 
 def take_resource(resource: dict[str, Any], source: Source, tables: Tables, now: datetime, budget: Budget) -> Parsed:
@@ -71,54 +52,45 @@ def take_resource(resource: dict[str, Any], source: Source, tables: Tables, now:
         UnreadableResource: it is no FHIR resource.
         OverBudget: to read it costs too much.
     """
-    if resource["resourceType"] != "Bundle":
-        entries = [BundleEntry(0, "", "", resource)]
-        reader = _DeliveryReader(Bundle(entries), source, tables, now, budget)
-        return Parsed(source.name, (reader.item(entries[0], resource["resourceType"]),), test=_is_test(resource))
-    if kind_of(resource).endswith("-response"):
-        item = ParsedResource("fhir", "", "", (ignored("Bundle", f"a {kind_of(resource)} is an answer, no input"),))
-        return Parsed(source.name, (item,))
-    listed = resource.get("entry", [])
-    if not isinstance(listed, list) or len(listed) > MOST_ENTRIES:
-        raise UnreadableResource(f"entry: write a list of at most {MOST_ENTRIES} entries")
-    read = [_entry(index, entry) for index, entry in enumerate(listed)]
-    reader = _DeliveryReader(
-        Bundle([entry for entry in read if isinstance(entry, BundleEntry)]), source, tables, now, budget
+    return take_entries(entries_of(resource), source, tables, now, budget, test=is_test(resource))
+
+
+def take_entries(
+    entries: Sequence[SentResource],
+    source: Source,
+    tables: Tables,
+    now: datetime,
+    budget: Budget,
+    *,
+    test: bool = False,
+) -> Parsed:
+    """Parse the entries of a delivery. What became of a settled one stays.
+
+    Raises:
+        OverBudget: to read them costs too much.
+    """
+    bundle = Bundle([entry.sent for entry in entries if entry.sent is not None])
+    reader = _DeliveryReader(bundle, source, tables, now, budget)
+    return Parsed(source.name, tuple(_item(reader, entry) for entry in entries), test=test)
+
+
+def _item(reader: "_DeliveryReader", entry: SentResource) -> ParsedResource:
+    if entry.settled is not None or entry.sent is None:
+        return entry.settled or ParsedResource("fhir", "", "", ())
+    item = reader.item(entry.sent, entry.where)._replace(update=entry.interaction.is_update)
+    if not entry.corrects:
+        return item
+    corrected = item._replace(elements=tuple(_correcting(element) for element in item.elements))
+    return with_withdrawals(corrected, entry.before, reader.source)
+
+
+def _correcting(element: ElementResult) -> ElementResult:
+    """An element of an update: what a source updates it corrects, though its status stays `final`."""
+    messages = tuple(
+        {**message, "status": "corrected"} if message["type"] in CORRECTED and "status" not in message else message
+        for message in element.messages
     )
-    items = tuple(
-        reader.item(entry, f"entry[{entry.number}]")
-        if isinstance(entry, BundleEntry)
-        else ParsedResource("fhir", "", "", (entry,))
-        for entry in read
-    )
-    return Parsed(source.name, items, test=_is_test(resource))
-
-
-def kind_of(bundle: dict[str, Any]) -> str:
-    """The type of a Bundle; empty if missing."""
-    return _short(bundle.get("type", ""))
-
-
-def _short(value: Any) -> str:
-    """A text as sent, shortened. Any other value is replaced by its kind, because it may be nested without limit."""
-    return value[:40] if isinstance(value, str) else f"a {type(value).__name__}"
-
-
-def _entry(index: int, entry: Any) -> BundleEntry | ElementResult:
-    where = f"entry[{index}]"
-    if not isinstance(entry, dict):
-        return refused(where, "write an object with a resource")
-    request = entry.get("request")
-    method = request.get("method", "POST") if isinstance(request, dict) else "POST"
-    if method not in ("POST", "PUT"):
-        return refused(where, f"request.method: {_short(method)} is not supported; send results by POST or PUT")
-    resource = entry.get("resource")
-    if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
-        return refused(where, "resource: missing")
-    address = entry.get("fullUrl")
-    address = address if isinstance(address, str) else ""
-    base = address.rsplit("/", 2)[0] if address.startswith("http") and address.count("/") > 3 else ""
-    return BundleEntry(index, address, base, resource)
+    return element._replace(messages=messages)
 
 
 class _Surroundings(NamedTuple):
@@ -140,6 +112,7 @@ class _DeliveryReader:
     def __init__(self, bundle: Bundle, source: Source, tables: Tables, now: datetime, budget: Budget) -> None:
         self._bundle = bundle
         self._source = source
+        self.source = source.name
         self._tables = tables
         self._now = now
         self._budget = budget
@@ -176,11 +149,10 @@ class _DeliveryReader:
             elements, identity = [refused(where, f"{kind}: {errors_in_words(error)}")], None
         except Unidentified as error:
             elements, identity = [dead_letter(where, "", str(error))], None
-        identifier = entry.resource.get("id")
         if identity is not None and any(element.outcome is ElementOutcome.DEAD_LETTER for element in elements):
             raw, elements = self._alone(entry, identity, owners, elements)
         return ParsedResource(
-            "fhir", raw, f"{kind}/{identifier}"[:200] if isinstance(identifier, str) else "", tuple(elements)
+            "fhir", raw, name_of(entry.resource), tuple(elements), identifiers=identifiers_of(entry.resource)
         )
 
     def _reads(self, resource: dict[str, Any]) -> bool:
@@ -335,7 +307,7 @@ def _without_patient(element: ElementResult, why: str) -> ElementResult:
     return element
 
 
-def _is_test(resource: dict[str, Any]) -> bool:
+def is_test(resource: dict[str, Any]) -> bool:
     try:
         meta = Meta.model_validate(resource.get("meta") or {})
     except ValidationError:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.feeds import AT, bundle, fhir, observation, one, source
-from worker.intake.fhir.take import UnreadableResource
+from worker.intake.fhir.entries import UnreadableResource
 from worker.intake.parsed import ElementOutcome
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.feeds import AT, INTAKE, NOW, TABLES, administration, bundle, fhir, observation, source
 from tests.unit.worker.intake.test_fhir_bundles import patient, typed
+from worker.intake.fhir.logical_id import hashed
 from worker.intake.parsed import ElementOutcome, ElementResult
 from worker.intake.retry import again
 from worker.intake.store import _records
@@ -57,7 +58,7 @@ def test_each_is_called_by_both_so_that_its_correction_finds_it_and_no_other() -
     assert [element.messages[0]["id"] for element in inside(report(*two, status="corrected"))] == names
     assert inside(report(inner(id="1"), id="r2"))[0].messages[0]["id"] == "DiagnosticReport/r2/1"
     by_identifier = report(inner(id="1"), id=None, identifier=[{"system": "urn:lab", "value": "7"}])
-    assert inside(by_identifier)[0].messages[0]["id"] == "DiagnosticReport/urn:lab|7/1"
+    assert inside(by_identifier)[0].messages[0]["id"] == f"DiagnosticReport/{hashed('urn:lab|7')}/1"
 
 
 def test_a_long_name_is_shortened_and_stays_the_same() -> None:

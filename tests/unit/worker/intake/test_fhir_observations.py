@@ -19,6 +19,7 @@ from tests.support.feeds import (
     quantity,
     source,
 )
+from worker.intake.fhir.logical_id import hashed
 from worker.intake.parsed import ElementOutcome
 
 
@@ -253,7 +254,8 @@ def test_a_monitor_says_by_whom() -> None:
 
 def test_ids_from_identifier_and_from_content() -> None:
     named = observation(id=None, identifier=[{"system": "urn:lab", "value": "77"}])
-    assert native(named)["id"] == "Observation/urn:lab|77"
+    assert native(named)["id"] == f"Observation/{hashed('urn:lab|77')}"
+    assert native(observation(id="no id!"))["id"] == f"Observation/{hashed('no id!')}"
     bare = observation(id=None)
     assert native(bare)["id"] == native(bare)["id"]
     assert native(bare)["id"] != native(observation(id=None, value=86))["id"]

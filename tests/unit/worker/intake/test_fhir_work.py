@@ -23,7 +23,7 @@ from worker.intake import read
 from worker.intake.budget import Budget, OverBudget
 from worker.intake.fhir import take
 from worker.intake.fhir.detached import COPIED
-from worker.intake.fhir.take import UnreadableResource
+from worker.intake.fhir.entries import UnreadableResource
 from worker.intake.parsed import ElementOutcome
 
 LENT = {"reference": "Patient/1"}

@@ -25,7 +25,7 @@ from tests.support.feeds import (
     source,
 )
 from worker.intake import read
-from worker.intake.fhir.take import UnreadableResource
+from worker.intake.fhir.entries import UnreadableResource
 from worker.intake.parse import line
 from worker.intake.parsed import ElementOutcome, Parsed
 

@@ -17,7 +17,8 @@ from tests.support.stored_ward import KEYS, SITE, reading, registration
 from tests.support.work import Clock
 from worker.gateway.rate_limit import FailedAttempts
 from worker.intake.budget import Budget
-from worker.intake.http import Endpoint, routes
+from worker.intake.endpoint import Endpoint
+from worker.intake.http import routes
 from worker.intake.source_keys import RememberedKeys, SourceKeys
 from worker.intake.store import IntakeStore
 from worker.intake.watched_config import IntakeConfig
@@ -224,9 +225,9 @@ def test_of_a_bundle_each_entry_that_will_not_be_used_hears_why(ward: Ward) -> N
 def test_a_bundle_is_answered_entry_by_entry_in_order(ward: Ward) -> None:
     entries = [observation(id=f"o{number}") for number in range(199)]
     entries.insert(7, observation(id="bad", value="many"))
-    answer = ward.post("/fhir", bundle(*entries, kind="transaction"), FHIR)
+    answer = ward.post("/fhir", bundle(*entries, kind="batch"), FHIR)
     body = answer.json()
-    assert (answer.status_code, body["type"], len(body["entry"])) == (200, "transaction-response", 200)
+    assert (answer.status_code, body["type"], len(body["entry"])) == (200, "batch-response", 200)
     bad = [index for index, entry in enumerate(body["entry"]) if entry["response"]["status"].startswith("422")]
     assert bad == [7]
     assert "valueQuantity.value" in body["entry"][7]["response"]["outcome"]["issue"][0]["diagnostics"]
@@ -371,7 +372,7 @@ def test_native_messages_that_cost_too_much_are_ended_as_well(redis: Redis) -> N
 def test_more_messages_than_a_request_holds_are_refused_without_reading_them(
     ward: Ward, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.intake.http.read_message", lambda _: pytest.fail("it is not read"))
+    monkeypatch.setattr("worker.intake.native.read_message", lambda _: pytest.fail("it is not read"))
     body = b"[" + b",".join([b"1"] * 10_001) + b"]" if kind == "application/json" else b"1\n" * 10_001
     answer = ward.post("/messages", body, {"Content-Type": kind})
     assert (answer.status_code, issues(answer)) == (413, "at most 10000 messages a request")

@@ -14,6 +14,7 @@ from tests.support.feeds import INTAKE, NOW, TABLES, bundle, fhir, observation, 
 from tests.support.stored_ward import KEYS, acknowledgement, message, raw, reading
 from worker.intake import retry as retrying
 from worker.intake import store as stores
+from worker.intake import unmapped
 from worker.intake.parsed import ElementOutcome, Parsed
 from worker.intake.source_keys import RememberedKeys, SourceKeys
 from worker.intake.store import IntakeStore, Put
@@ -116,22 +117,22 @@ def test_what_http_refuses_is_not_kept(intake: IntakeStore) -> None:
 def test_unmapped_codes_units_and_values_are_counted(intake: IntakeStore) -> None:
     for control in ("1", "2"):
         intake.put(taken(oru(obx("X1^Potassium^LAB"), obx(unit="furlong"), control=control)), NOW)
-    assert [count[:5] for count in intake.unmapped()] == [
+    assert [count[:5] for count in intake.unmapped.all()] == [
         ("lab", "code", "LAB", "X1", 2),
         ("lab", "unit", "crp", "furlong", 2),
     ]
-    assert [count.example for count in intake.unmapped()] == ["Potassium", "85 furlong"]
-    intake.forget_unmapped()
-    assert intake.unmapped() == []
+    assert [count.example for count in intake.unmapped.all()] == ["Potassium", "85 furlong"]
+    intake.unmapped.forget()
+    assert intake.unmapped.all() == []
 
 
 def test_the_list_of_the_unmapped_is_bounded(intake: IntakeStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stores, "UNMAPPED_KEPT", 3)
+    monkeypatch.setattr(unmapped, "UNMAPPED_KEPT", 3)
     for number in range(3):
         codes = [obx(f"X{number}{place}^n^LAB") for place in range(3)]
         intake.put(taken(oru(*codes, control=str(number))), NOW)
     intake.put(taken(oru(obx("X00^n^LAB"), control="again")), NOW)
-    assert [(count.code, count.times) for count in intake.unmapped()] == [("X00", 2), ("X01", 1), ("X02", 1)]
+    assert [(count.code, count.times) for count in intake.unmapped.all()] == [("X00", 2), ("X01", 1), ("X02", 1)]
 
 
 def fixed(**values: str) -> Any:
@@ -202,7 +203,7 @@ def test_a_text_that_is_not_utf_8_can_be_tried_again_as_it_came(intake: IntakeSt
 
 def test_what_a_feed_on_trial_sends_is_counted(intake: IntakeStore) -> None:
     intake.put(taken(oru(obx("X1^Potassium^LAB"), processing="T")), NOW)
-    assert [count.code for count in intake.unmapped()] == ["X1"]
+    assert [count.code for count in intake.unmapped.all()] == ["X1"]
 
 
 def test_a_long_message_with_many_bad_results_is_kept_once_and_tried_again_as_a_whole(intake: IntakeStore) -> None:
