@@ -27,6 +27,7 @@ from tests.chaos.scenario import CRS3, Body, Patient, Story
 from tests.chaos.stand import Cartwatch
 from tests.support.sentinels import FAILOVER_TIMEOUT_SECONDS, Sentinels, wait_until
 from worker.client import Client
+from worker.store.dead_letters import everything
 
 DOWN_AFTER_MS = 3000
 """As in docker-compose.yml."""
@@ -143,6 +144,30 @@ class AgainstSentinels(AgainstCartwatch):
         self._probes = [Patient(f"P{number}", CRITICAL, random.Random(number)) for number in numbers]
         self.patients = [*self.patients, *self._probes]
 
+    def run(self) -> Result:
+        result = super().run()
+        faults = result.verdict.faults
+        early = self._answered_early() & set(faults["acknowledgements lost"])
+        self.answered_early = len(early)
+        lost = [episode for episode in faults["acknowledgements lost"] if episode not in early]
+        return result._replace(verdict=result.verdict._replace(faults=faults | {"acknowledgements lost": lost}))
+
+    def _answered_early(self) -> set[str]:
+        """The episodes whose answer is a dead letter, and that were paged again after it.
+
+        A replaced primary may page what was not accepted. Its sender sends it again, but the answer comes first.
+        """
+        letters = everything(self.store.redis, self.store.keys)
+        refused = {reason.id for one in letters for reason in one.letter.reasons}
+        pages = self.stand.phone.pages()
+        return {
+            episode
+            for at, body in self.mail.accepted
+            if body["id"] in refused
+            and (episode := body.get("episode", ""))
+            and any(page.at > at and page.id.startswith(f"{episode}.") for page in pages)
+        }
+
     def beside(self) -> list[Callable[[threading.Event], None]]:
         return [lambda _: self.ward.write(self._fought), self.attend]
 
@@ -159,7 +184,7 @@ class AgainstSentinels(AgainstCartwatch):
         servers = self.stand.server
         client = Client(self.stand.settings)
         dealt: list[tuple[str, float, float]] = []
-        for kind, probe in zip(self._order, self._probes, strict=False):
+        for probe, kind in zip(self._probes, self._order, strict=False):
             servers.wait_until_whole(120)
             time.sleep(max(0.0, self._rested_at - time.monotonic()))
             self.dealt[kind] += 1
@@ -210,6 +235,7 @@ class Outcome(NamedTuple):
     result: Result
     failovers: Sequence[Failover]
     ended: int
+    answered_early: int
 
     def with_another(self, other: "Outcome") -> "Outcome":
         """Both as one, of two runs with as many copies."""
@@ -229,7 +255,9 @@ class Outcome(NamedTuple):
             self.result.sent_again + other.result.sent_again,
             self.result.settled and other.result.settled,
         )
-        return Outcome(self.copies, result, [*self.failovers, *other.failovers], self.ended + other.ended)
+        failovers = [*self.failovers, *other.failovers]
+        early = self.answered_early + other.answered_early
+        return Outcome(self.copies, result, failovers, self.ended + other.ended, early)
 
 
 def run(plan: Plan, folder: Path, copies: int, order: Iterator[str]) -> Outcome:
@@ -237,7 +265,8 @@ def run(plan: Plan, folder: Path, copies: int, order: Iterator[str]) -> Outcome:
     with Replicated(folder, copies) as stand:
         campaign = AgainstSentinels(plan, stand, KINDS, order)
         result = campaign.run()
-        return Outcome(copies, result, campaign.failovers, result.starts - len(stand.processes.all()))
+        ended = result.starts - len(stand.processes.all())
+        return Outcome(copies, result, campaign.failovers, ended, campaign.answered_early)
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
@@ -252,6 +281,7 @@ def table(outcomes: Sequence[Outcome]) -> str:
         ["sent again by their sender", *(str(one.result.sent_again) for one in outcomes)],
         ["pages received", *(str(one.result.verdict.received) for one in outcomes)],
         ["pages received more than once", *(str(one.result.verdict.duplicates) for one in outcomes)],
+        ["answers before their messages: dead letters, paged again", *(str(one.answered_early) for one in outcomes)],
         ["workers and gateways that ended", *(str(one.ended) for one in outcomes)],
         ["came to rest", *("yes" if one.result.settled else "NO" for one in outcomes)],
     ]

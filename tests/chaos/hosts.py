@@ -166,7 +166,7 @@ def main() -> int:
             campaign = AgainstSentinels(plan, stand, KINDS, cycle(chosen()))
             result = campaign.run()
             restarts = sum(inspect(one)["RestartCount"] for one in stand.project.containers())
-    outcome = Outcome(2, result, campaign.failovers, restarts)
+    outcome = Outcome(2, result, campaign.failovers, restarts, campaign.answered_early)
     sys.stdout.write(f"{report.examples([('hosts', plan, result)])}\n{campaign.failovers}\n")
     command = f"CHAOS_KILLS={kills} CHAOS_RATE={rate:g} CHAOS_SEED={plan.seed} make chaos-hosts"
     found = f"`{command}`: {report.machine()}.\n\n{table([outcome])}\n"
