@@ -74,6 +74,7 @@ class Node:
         own = f"bind-source-addr {host}\n" if host != LOOPBACK else ""
         (self.folder / "node.conf").write_text(configuration + own, encoding="utf-8")
         self.process: subprocess.Popen[bytes] | None = None
+        self.environment: dict[str, str] = {}
 
     def start(self) -> None:
         """Start it, if it does not run; Sentinel and failovers rewrite its configuration."""
@@ -85,6 +86,7 @@ class Node:
             self.process = subprocess.Popen(  # noqa: S603
                 [*command, "node.conf", *self._extra],
                 cwd=self.folder,
+                env=os.environ | self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
