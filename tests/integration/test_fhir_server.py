@@ -4,7 +4,6 @@ Medplum's router is installed by npm for the run, in the version that `tests/sup
 """
 
 import shutil
-import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -19,6 +18,7 @@ from fakeredis import FakeRedis, FakeServer
 from config.settings import Settings
 from config.site import DEFAULTS
 from tests.support.hospital import Hospital, crs2, eventually, iso
+from tests.support.npm import installed
 from tests.support.servers import free_port, running
 from tests.support.stored_ward import KEYS, SITE, Clock
 from worker.fhir_export.client import FhirClient, PutOutcome, PutResult
@@ -40,9 +40,6 @@ pytestmark = pytest.mark.server
 FOLDER = Path(__file__).parents[1] / "support" / "fhir_server"
 SYSTEM = "urn:oid:1.2.3"
 TOKEN = "a-token"  # noqa: S105 - of this test
-NODE = (20, 19)
-"""The oldest Node that the router runs on."""
-
 UNTIL = datetime(2024, 6, 17, tzinfo=UTC)
 """Of the reference case that much: by then every system has been graded, and its search still answers soon."""
 
@@ -86,18 +83,8 @@ def _headers() -> dict[str, str]:
 @pytest.fixture(scope="module")
 def medplum(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Medplum]:
     """The server, installed for this run; skipped where there is no Node, no npm, or no registry that npm reaches."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if not node or not npm:
-        pytest.skip("no `node` and `npm` on PATH")
-    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout  # noqa: S603
-    if tuple(map(int, version.strip("v\n").split(".")[:2])) < NODE:
-        pytest.skip(f"Node {version.strip()} is older than {'.'.join(map(str, NODE))}")
     folder = tmp_path_factory.mktemp("medplum")
-    shutil.copytree(FOLDER, folder, dirs_exist_ok=True)
-    install = [npm, "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
-    done = subprocess.run(install, cwd=folder, capture_output=True, text=True, timeout=150, check=False)  # noqa: S603
-    if done.returncode:
-        pytest.skip(f"npm could not install the FHIR server: {done.stderr.splitlines()[-1:]}")
+    node = installed(FOLDER, folder)
     port = free_port()
     with running([node, str(folder / "server.mjs"), str(port), TOKEN], port, folder / "server.log"):
         yield Medplum(f"http://127.0.0.1:{port}/fhir")

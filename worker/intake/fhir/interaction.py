@@ -10,6 +10,9 @@ from worker.intake.fhir.resources import LONGEST
 TYPES = ("Observation", "DiagnosticReport", "MedicationAdministration", "Procedure", "Patient")
 """The types that have an address of their own. At the base any type is accepted, for the Observations in it."""
 
+PRESENTATION = ("_format", "_pretty", "_summary", "_elements")
+"""Parameters of the answer, which are no search. The answer is JSON, whole."""
+
 _TAG = re.compile(r'(?:W/)?"([^"]{1,20})"|(\*)')
 
 
@@ -75,18 +78,18 @@ def of_request(method: str, kind: str, id: str, query: str, if_none_exist: str, 
         BadRequest: they cannot be read, or do not fit together.
     """
     if method == "POST":
-        identifier = _identifier("If-None-Exist", if_none_exist) if if_none_exist else ""
-        return Interaction("POST", kind, "", identifier)
+        # Some clients write the condition of a create into its address.
+        condition = if_none_exist or query
+        return Interaction("POST", kind, "", _identifier("If-None-Exist", condition) if condition else "")
     version = _version(if_match) if if_match else ""
     if id:
         if not ID.fullmatch(id):
             raise BadRequest(f"id: {id[:80]!r} is no FHIR id; write 1 to 64 of A-Z, a-z, 0-9, - and .")
         return Interaction("PUT", kind, id, "", version)
-    if not query:
-        if not kind:
-            return Interaction("PUT", "", "", "", version)
+    identifier = _identifier("the search", query)
+    if kind and not identifier:
         raise BadRequest(f"write PUT {kind}/ID, or PUT {kind}?identifier=SYSTEM|VALUE")
-    return Interaction("PUT", kind, "", _identifier("the search", query), version)
+    return Interaction("PUT", kind, "", identifier, version)
 
 
 def _text(request: dict[str, Any], name: str) -> str:
@@ -104,8 +107,11 @@ def _address(path: str) -> tuple[str, str]:
 
 
 def _identifier(where: str, query: str) -> str:
-    """The one identifier of a search."""
-    found = [(name, value) for name, value in parse_qsl(query.partition("?")[2] or query) if not name.startswith("_")]
+    """The one identifier of a search; empty if there is no search."""
+    found = parse_qsl(query.partition("?")[2] or query, keep_blank_values=True)
+    found = [(name, value) for name, value in found if name not in PRESENTATION]
+    if not found:
+        return ""
     [name, value] = found[0] if len(found) == 1 else ("", "")
     if name != "identifier" or not value.partition("|")[2]:
         raise BadRequest(f"{where}: only identifier=SYSTEM|VALUE is understood")

@@ -175,7 +175,17 @@ def test_a_conditional_create_is_done_once(client: Client) -> None:
     assert len(client.messages) == 1
 
 
-@pytest.mark.parametrize("search", ["code=1", "identifier=77", "identifier=a|b&code=1", "identifier=a|", "nonsense"])
+def test_the_condition_of_a_create_may_stand_in_its_address(client: Client) -> None:
+    resource = observation(id=None, identifier=[IDENTIFIER])
+    first, second = (client.send("POST", f"/Observation?{SEARCH}", resource) for _ in range(2))
+    assert (first.status_code, second.status_code) == (201, 200)
+    assert client.send("POST", "/Observation?code=1", observation()).status_code == 400
+    assert client.send("POST", "/Observation?_format=json&_pretty=true", observation()).status_code == 201
+
+
+@pytest.mark.parametrize(
+    "search", ["code=1", "_id=1", "identifier=77", "identifier=a|b&code=1", "identifier=a|", "nonsense"]
+)
 def test_another_condition_is_refused(client: Client, search: str) -> None:
     answer = client.create(observation(), if_none_exist=search)
     assert (answer.status_code, client.messages) == (400, [])
