@@ -16,7 +16,7 @@ from typing import Any
 
 from celery.worker.consumer import Consumer
 from kombu import Connection
-from kombu.exceptions import OperationalError
+from kombu.exceptions import ContentDisallowed, OperationalError
 from kombu.message import Message
 from redis.exceptions import RedisError
 
@@ -112,6 +112,7 @@ class TolerantConsumer(Consumer):
             time.sleep(STORE_PAUSE_SECONDS)
             message.requeue()
             return
+        log.warning("refused a message for task %s: it %s", task, why)
         with suppress(OperationalError):  # the ticker makes up for a lost wake-up
             wake_shards(self.app, shards)
         message.reject_log_error(log, self.connection_errors)
@@ -121,6 +122,9 @@ def check(message: Message, tasks: Container[str]) -> str:
     """The reason why a message is no task message; empty if it is one. Unused headers and parts are removed."""
     try:
         body = message.decode()
+    except ContentDisallowed:
+        kind = str(message.content_type)[:SOURCE_SHOWN]
+        return f"is sent as {kind if kind.isprintable() else 'another type'}, and only application/json is read"
     except Exception as error:  # a codec may raise anything on a stranger's bytes
         return f"cannot be decoded ({type(error).__name__})"
     if isinstance(message.headers, dict) and "task" in message.headers:

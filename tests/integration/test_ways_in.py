@@ -1,15 +1,22 @@
 """Every way a message can come in, through real Redis, real prefork workers and a real receiver."""
 
+import ast
 import json
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from celery import Celery
 
+from alerts.message_json import read_message
+from alerts.messages import Reading
 from tests.support.hospital import Body, Hospital, crs2, eventually, reading, registration
 
 pytestmark = pytest.mark.server
+
+ROOT = Path(__file__).parents[2]
 
 Way = Callable[[Hospital, list[str]], None]
 
@@ -48,6 +55,23 @@ def by_celery_to_its_queue(hospital: Hospital, texts: list[str]) -> None:
         app.send_task("ingest", [texts], queue="ingest")
 
 
+def by_the_example_of_the_documents(hospital: Hospital, texts: list[str]) -> None:
+    """The example as it stands, but for its broker and its message."""
+    document = (ROOT / "docs" / "integrators" / "celery.md").read_text(encoding="utf-8")
+    example = next(
+        block for block in re.findall(r"^```python\n(.*?)^```$", document, re.M | re.S) if "Celery(" in block
+    )
+    example = example.replace("redis://HOST:6379/1", hospital.settings.broker)
+    head, result, sends = re.split(r"^result = (\{.*?^\})$", example, flags=re.M | re.S)
+    assert isinstance(read_message(json.dumps(ast.literal_eval(result)).encode()), Reading)
+    given: dict[str, object] = {}
+    exec(head, given)  # noqa: S102 - our own document
+    for text in texts:
+        given["result"] = as_object(text)
+        exec(sends.splitlines()[1], given)  # noqa: S102 - our own document
+    given["producer"].close()  # type: ignore[attr-defined]
+
+
 def by_stream(hospital: Hospital, texts: list[str]) -> None:
     for text in texts:
         hospital.redis.xadd(hospital.store.keys.of(patient_of(text)).inbox, {"m": text})
@@ -74,6 +98,7 @@ WAYS: dict[str, Way] = {
     "celery, one by one": by_celery_one_by_one,
     "celery, in a list": by_celery_in_a_list,
     "celery, as text": by_celery_to_its_queue,
+    "celery, by the example": by_the_example_of_the_documents,
     "stream": by_stream,
     "command": by_command,
 }

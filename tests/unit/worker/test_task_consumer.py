@@ -71,6 +71,15 @@ def test_what_is_no_task_message_is_refused_with_the_reason(body: Any, headers: 
     assert check(message(body, headers), TASKS) == why
 
 
+PICKLE, YAML = "application/x-python-serialize", "application/x-yaml"
+
+
+@pytest.mark.parametrize("kind", [PICKLE, YAML, "application/x-msgpack", "application/x-nothing"])
+def test_another_content_than_json_is_refused_by_its_name(kind: str) -> None:
+    given = message(b"cos\nsystem\n(S'true'\ntR.", HEADERS, content_type=kind, content_encoding="binary")
+    assert check(given, TASKS) == f"is sent as {kind}, and only application/json is read"
+
+
 def test_of_the_headers_only_what_names_the_task_is_left() -> None:
     given = message(PARTS, HEADERS | {"eta": "tomorrow", "expires": [1], "timelimit": 7, "chord": {"a": 1}})
     assert check(given, TASKS) == ""
@@ -114,6 +123,24 @@ def test_a_dead_letter_names_the_task_and_a_source_only_a_task_that_exists(
     tolerant._refuse(given, "is wrong")
     [(_, record)] = store.dead_letters()
     assert (record.source, record.why) == (source, f"task {task}: is wrong")
+    assert given.channel.rejected == [False]
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        (message(PARTS, HEADERS | {"task": "lab.import"}), "refused a message for task lab.import: it names a task"),
+        (message(b"x", HEADERS, content_type=PICKLE), f"refused a message for task ingest: it is sent as {PICKLE}"),
+        (message(PARTS, HEADERS | {"task": "P1\n"}), f"refused a message for task {NAMELESS}: it names a task"),
+    ],
+)
+def test_what_is_refused_is_logged_with_the_name_of_the_task_and_listed(
+    tolerant: TolerantConsumer, store: Store, caplog: pytest.LogCaptureFixture, given: Message, line: str
+) -> None:
+    tolerant.checked(pytest.fail)(given)
+    assert line in caplog.text
+    [(_, record)] = store.dead_letters()
+    assert record.why.startswith("task ")
     assert given.channel.rejected == [False]
 
 
