@@ -112,10 +112,10 @@ def assess(chart: Chart, at: datetime, site: Site, cache: ResultCache = ResultCa
 
 def assess_onward(chart: Chart, at: datetime, site: Site, cache: ResultCache) -> tuple[Assessment, ResultCache]:
     """The same, with the cache for the next assessment."""
-    severity = crs.followed(chart, at, site, cache.course.until(at, chart).last)
-    course, would_be = severity.course, severity.would_be
     digest = config_digest(site)
     cache = cache.computed_under(digest)
+    severity = crs.followed(chart, at, site, cache.course.until(at, chart).last, cache.course.steps)
+    course, would_be = severity.course, severity.would_be
     now = ChartAt(chart, at, site, at.astimezone(site.zone).date())
     laboratory = now.get_or_compute(cache.ctcae, ctcae.laboratory_grades, ctcae.laboratory_dependencies)
     endothelium = now.get_or_compute(cache.easix, easix.family, easix.dependencies)
@@ -147,7 +147,7 @@ def assess_onward(chart: Chart, at: datetime, site: Site, cache: ResultCache) ->
         would_be=WouldBe(_remarked(would_be), neurotoxicity) if would_be else None,
     )
     return assessment, ResultCache(
-        course=cache.course.followed_by(severity.steps, chart.infused),
+        course=cache.course.followed_by(severity.courses, chart.infused, severity.steps),
         config_digest=digest,
         ctcae=laboratory,
         easix=endothelium,

@@ -72,7 +72,9 @@ class ResultCache(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def computed_under(self, digest: str) -> "ResultCache":
         """The cache without the results of other conventions."""
-        return self if self.config_digest == digest else ResultCache(course=self.course, config_digest=digest)
+        if self.config_digest == digest:
+            return self
+        return ResultCache(course=self.course.without_steps(), config_digest=digest)
 
     def or_else(self, earlier: "ResultCache") -> "ResultCache":
         """The cache with what it lacks from that of an assessment of the same chart at an earlier time."""

@@ -20,7 +20,9 @@ Before the infusion, where its time is known, CRS is not applicable. What the gr
 is followed all the same (`would_be`), by what holds without a baseline: a mistyped date must not hide it.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -35,6 +37,7 @@ from alerts.grading.hypoxia import hypoxia
 from alerts.grading.inputs import INSTANT
 from alerts.grading.result import Grade, not_applicable
 from alerts.grading.statements import is_statement
+from alerts.grading.watched_chart import LookedBack, WatchedChart
 from alerts.wording.phrase import Phrase, phrase
 from config.site import Site
 from config.vocabulary import ANTICYTOKINE_DRUGS, ANTIPYRETICS, STEROIDS, VASOPRESSIN, VASOPRESSORS
@@ -103,16 +106,49 @@ class _Read(NamedTuple):
     calm: bool | None = None
 
 
+class CourseStep(NamedTuple):
+    """How one moment changed the course; `stays`: not at all, but for its `as_of`. `looked_back`: what was looked at.
+
+    As long as nothing changes that was looked at, the same course before gives the same course after.
+    """
+
+    before: CrsCourse
+    after: CrsCourse
+    stays: bool
+    looked_back: LookedBack
+
+    def continues(self, course: CrsCourse) -> bool:
+        """Whether it begins at a course, whenever that was followed last."""
+        return course is self.before or is_same(course, self.before)
+
+    def has_looked_at(self, at: datetime, kinds: Sequence[int]) -> bool:
+        """Whether entries of a time and of some of the watched kinds, by number, were looked at, or would have been."""
+        return any(self.looked_back[kind] <= at for kind in kinds)
+
+
+KnownSteps = Mapping[datetime, CourseStep]
+"""Steps that need not be computed again, by their moment."""
+
+NO_STEPS: KnownSteps = MappingProxyType({})
+
+
+def is_same(one: CrsCourse, other: CrsCourse) -> bool:
+    """Whether two courses are the same but for the time up to which they were followed."""
+    return replace(one, as_of=other.as_of) == other
+
+
 class CrsAt(NamedTuple):
     """The course up to a time, the grade, and before the infusion the hypothetical grade.
 
-    `steps`: the course after each moment since the one that was known.
+    `courses`: those since the one that was known, each at the first and at the last moment at which it was so.
+    `steps`: those of the moments at which the table was read.
     """
 
     course: CrsCourse
     grade: Grade
     would_be: Grade | None = None
-    steps: tuple[CrsCourse, ...] = ()
+    courses: tuple[CrsCourse, ...] = ()
+    steps: KnownSteps = NO_STEPS
 
 
 def grade(chart: Chart, at: datetime, site: Site, known: CrsCourse | None = None) -> Grade:
@@ -125,14 +161,16 @@ def course(chart: Chart, at: datetime, site: Site, known: CrsCourse | None = Non
     return followed(chart, at, site, known).course
 
 
-def followed(chart: Chart, at: datetime, site: Site, known: CrsCourse | None = None) -> CrsAt:
-    """The episodes up to a time, and the grade at it."""
+def followed(
+    chart: Chart, at: datetime, site: Site, known: CrsCourse | None = None, steps: KnownSteps = NO_STEPS
+) -> CrsAt:
+    """The episodes up to a time, and the grade at it. `steps`: those of moments that need not be read again."""
     if is_before_infusion(chart, at):
-        found = _followed(_infused_already(chart), at, site, known or CrsCourse())
+        found = _followed(_infused_already(chart), at, site, known or CrsCourse(), steps)
         return found._replace(grade=not_applicable(SYSTEM, VERSION, at), would_be=found.grade)
     if known is not None and known.as_of is not None and is_before_infusion(chart, known.as_of):
         known = None
-    return _followed(chart, at, site, known or CrsCourse())
+    return _followed(chart, at, site, known or CrsCourse(), steps)
 
 
 def is_before_infusion(chart: Chart, at: datetime) -> bool:
@@ -147,17 +185,28 @@ def _infused_already(chart: Chart) -> Chart:
     return replace(chart, admission=replace(chart.admission, infused=None))
 
 
-def _followed(chart: Chart, at: datetime, site: Site, now: CrsCourse) -> CrsAt:
+def _followed(chart: Chart, at: datetime, site: Site, now: CrsCourse, known: KnownSteps) -> CrsAt:
     """The function reads the table twice for one moment only if the first reading changed the course."""
-    before, read, steps = now, None, []
-    for moment in _moments(chart, at, now):
-        before, read = now, _read(chart, moment, site, now, is_graded=moment == at)
-        now = _advance(now, read, chart, moment, site)
-        steps.append(now)
+    moments = _moments(chart, at, now)
+    watched, dosed = WatchedChart.of(chart), _dosed(chart, moments)
+    before, read, alike = now, None, 0
+    courses: list[CrsCourse] = []
+    steps: dict[datetime, CourseStep] = {}
+    for moment in moments:
+        step = known.get(moment) if moment != at else None
+        if step is None or not step.continues(now):
+            before, read = now, _read(watched, moment, site, now, is_graded=moment == at)
+            after = _advance(now, read, watched, moment, site, is_dosed=moment in dosed)
+            step = steps[moment] = CourseStep(now, after, is_same(now, after), watched.looked_back())
+        now = step.after
+        if step.stays and alike > 1:
+            courses.pop()
+        courses.append(now)
+        alike = alike + 1 if step.stays else 1
     same = now.as_of == at and before.is_open == now.is_open
     if read is None or not same or before.waives_fever(at, site) != now.waives_fever(at, site):
         read = _read(chart, at, site, now)
-    return CrsAt(now, _grade(chart, at, site, read.axis), steps=tuple(steps))
+    return CrsAt(now, _grade(chart, at, site, read.axis), courses=tuple(courses), steps=steps)
 
 
 # -- the course ------------------------------------------------------------------------------------
@@ -171,14 +220,14 @@ def _moments(chart: Chart, at: datetime, now: CrsCourse) -> list[datetime]:
     return chart.times(KINDS, at, after=after)
 
 
-def _advance(now: CrsCourse, read: _Read, chart: Chart, moment: datetime, site: Site) -> CrsCourse:
+def _advance(now: CrsCourse, read: _Read, chart: Chart, moment: datetime, site: Site, *, is_dosed: bool) -> CrsCourse:
     now = replace(now, as_of=moment)
     level = read.axis.level
     if level is not None and level > 0:
         now = _positive(now, moment, level, site)
     elif level == 0 and now.is_open:
         now = _without(now, read.calm, chart, moment, site)
-    if _dosed(chart, moment) and (now.is_open or now.waives_fever(moment, site)):
+    if is_dosed and (now.is_open or now.waives_fever(moment, site)):
         now = replace(now, last_dose=moment, treated=now.is_open)
     return now
 
@@ -223,8 +272,10 @@ def _without(now: CrsCourse, calm: bool | None, chart: Chart, moment: datetime, 
     return replace(now, opened_at=None, treated=False, clear_since=None, closed_at=moment)
 
 
-def _dosed(chart: Chart, moment: datetime) -> bool:
-    return any(entry.code != "stopped" for drug in WAIVER_DRUGS for entry in chart.at(drug, moment))
+def _dosed(chart: Chart, moments: Sequence[datetime]) -> set[datetime]:
+    """The moments of some in order at which a drug was given that may waive the fever."""
+    doses = (chart.between(drug, moments[0], moments[-1]) for drug in WAIVER_DRUGS) if moments else ()
+    return {entry.effective for given in doses for entry in given if entry.code != "stopped"}
 
 
 # -- the table -------------------------------------------------------------------------------------

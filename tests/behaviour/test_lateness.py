@@ -52,18 +52,21 @@ def arriving(
     yield batch[-1][0], [one for _, one in batch]
 
 
-def lived(batches: Iterator[tuple[datetime, list[AnyMessage]]]) -> Iterator[tuple[datetime, PatientState]]:
-    """The state after each batch, as it comes back from the store."""
+def lived(
+    batches: Iterator[tuple[datetime, list[AnyMessage]]], *, stored: bool = True
+) -> Iterator[tuple[datetime, PatientState]]:
+    """The state after each batch: as it comes back from the store, or as a process keeps it in memory."""
     state = PatientState(patient=PATIENT)
     for now, batch in batches:
-        state, _ = step(unpack_state(pack(state)), batch, now.astimezone(UTC), SITE)
+        before = unpack_state(pack(state)) if stored else state
+        state, _ = step(before, batch, now.astimezone(UTC), SITE)
         yield now.astimezone(UTC), state
 
 
 # -- as computed anew ------------------------------------------------------------------------------
 
 LATE = [timedelta(0)] * 3 + [15 * MINUTE, 80 * MINUTE, 216 * MINUTE, 9 * HOUR, DAY, 6 * DAY]
-APART = [timedelta(0), MINUTE, 20 * MINUTE, HOUR, 4 * HOUR, 13 * HOUR, 3 * DAY]
+APART = [timedelta(0), MINUTE, MINUTE, 20 * MINUTE, HOUR, 4 * HOUR, 13 * HOUR, 3 * DAY]
 
 
 def _one(type_: str, **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[str, Fields]]:
@@ -123,14 +126,73 @@ def _messages(drawn: list[tuple[timedelta, timedelta, tuple[str, Fields]]]) -> l
 
 
 @RUNS
-@given(STAYS, st.sampled_from([timedelta(0), HOUR, 2 * DAY]))
+@given(STAYS, st.sampled_from([timedelta(0), HOUR, 2 * DAY]), st.booleans())
 def test_a_late_or_corrected_stay_is_assessed_as_without_all_that_is_kept(
-    messages: list[tuple[timedelta, AnyMessage]], apart: timedelta
+    messages: list[tuple[timedelta, AnyMessage]], apart: timedelta, stored: bool
 ) -> None:
     with nothing_thinned():
-        for now, state in lived(arriving(messages, apart)):
+        for now, state in lived(arriving(messages, apart), stored=stored):
             for at in (now, now - HOUR, now - 3 * DAY, (state.chart.infused or now) - HOUR):
                 assert assess(state.chart, at, SITE, state.result_cache) == assess(state.chart, at, SITE)
+
+
+DENSE = st.lists(
+    st.tuples(
+        st.sampled_from([0, 1, 1, 2, 4]),
+        st.sampled_from([0, 0, 1, 3, 8, 20, 60]),
+        st.sampled_from(
+            [
+                *[
+                    ("temperature", value, "Cel", by)
+                    for value in ("36.8", "38.1", "39.1")
+                    for by in ("monitor", "patch")
+                ],
+                *[("systolic_bp", value, "mm[Hg]", by) for value in ("84", "118") for by in ("cuff", "arterial_line")],
+                *[("mean_bp", value, "mm[Hg]", "cuff") for value in ("58", "90", "130")],
+                ("diastolic_bp", "88", "mm[Hg]", "cuff"),
+                *[("spo2", value, "%", "monitor") for value in ("82", "91", "97")],
+                ("temperature", "37.1", "Cel", "person"),
+                ("paracetamol", "", "", ""),
+                ("fever_other_cause", "", "", ""),
+            ]
+        ),
+        st.sampled_from(["", "", "", "corrected", "entered_in_error"]),
+    ),
+    min_size=20,
+    max_size=90,
+)
+"""Minutes since the value before, minutes late, the value, and what may become of it within the hour."""
+
+
+def _stream(drawn: list[tuple[int, int, tuple[str, str, str, str], str]]) -> Iterator[tuple[timedelta, AnyMessage]]:
+    at = INFUSED
+    yield timedelta(0), registered()
+    for number, (apart, late, (kind, value, unit, by), later) in enumerate(drawn):
+        at += apart * MINUTE
+        if kind == "paracetamol":
+            yield late * MINUTE, message("treatment", at, drug=kind, action="given", id=f"m{number}")
+            continue
+        if kind == "fever_other_cause":
+            yield late * MINUTE, message("statement", at, statement=kind, value=True, by="N. N.", id=f"m{number}")
+            continue
+        one = message("reading", at, reading=kind, value=value, unit=unit, by=by, id=f"m{number}")
+        yield late * MINUTE, one
+        if later:
+            waited = (late + number % 30) * MINUTE
+            other = {"temperature": "36.9"}.get(kind, value)
+            yield waited, changed(one, status=later, value=other, received=at + waited)
+
+
+@RUNS
+@given(DENSE)
+def test_a_dense_stream_kept_in_memory_is_assessed_as_without_all_that_is_kept(
+    drawn: list[tuple[int, int, tuple[str, str, str, str], str]],
+) -> None:
+    with nothing_thinned():
+        for now, state in lived(arriving(_stream(drawn), MINUTE), stored=False):
+            at = max(now, state.chart.newest or now)
+            for time in (at, at - 10 * MINUTE):
+                assert assess(state.chart, time, SITE, state.result_cache) == assess(state.chart, time, SITE)
 
 
 # -- as in order -----------------------------------------------------------------------------------
@@ -156,14 +218,15 @@ def a_stay(days: int, seed: int) -> list[AnyMessage]:
     return found
 
 
+@pytest.mark.parametrize("stored", [True, False])
 @pytest.mark.parametrize("seed", range(3))
-def test_a_long_stay_that_comes_up_to_two_hours_late_has_the_course_of_one_in_order(seed: int) -> None:
+def test_a_long_stay_that_comes_up_to_two_hours_late_has_the_course_of_one_in_order(seed: int, stored: bool) -> None:
     messages, rng = a_stay(4, seed), random.Random(seed)
     most = FULL_RESOLUTION - 5 * MINUTE
     late = {at: min(timedelta(minutes=rng.lognormvariate(2.7, 1.3)), most) for at in {m.effective for m in messages}}
     in_order = arriving([(timedelta(0), item) for item in messages])
     as_it_came = arriving([(late[item.effective], item) for item in messages])
-    (*_, (_, one)), (*_, (_, other)) = lived(in_order), lived(as_it_came)
+    (*_, (_, one)), (*_, (_, other)) = lived(in_order), lived(as_it_came, stored=stored)
     assert one.result_cache.course.last is not None
     assert one.result_cache.course.last.episodes >= 1
     assert other.result_cache.course.last == one.result_cache.course.last

@@ -166,14 +166,15 @@ RUNS = settings(max_examples=60)
 
 
 @RUNS
-@given(EVENTS)
-def test_an_assessment_carried_on_is_the_one_computed_anew(events: list[Any]) -> None:
+@given(EVENTS, st.booleans())
+def test_an_assessment_carried_on_is_the_one_computed_anew(events: list[Any], stored: bool) -> None:
     stay, cache = Stay(), ResultCache()
     chart = chart_message(Chart(), registered(), stay.now, SITE).chart
     for jump, late, drawn, ahead in events:
         before, coming = chart, stay.next(jump, late, drawn)
         chart = chart_message(before, coming, stay.now, SITE).chart
-        cache = packed_and_unpacked(cache.after(before, chart))
+        cache = cache.after(before, chart)
+        cache = packed_and_unpacked(cache) if stored else cache
         for at in (coming.effective.astimezone(UTC), stay.now, stay.now + ahead):
             carried, cache = assess_onward(chart, at, SITE, cache)
             assert carried == assess(chart, at, SITE)
@@ -196,19 +197,19 @@ def test_a_crs_grade_that_came_with_the_course_is_the_one_read_after_it(events: 
     stay, chart = Stay(), Chart()
     for jump, late, drawn, _ in events:
         chart = chart_message(chart, stay.next(jump, late, drawn), stay.now, SITE).chart
-        course, grade, would_be, _ = crs.followed(chart, stay.now, SITE)
-        assert crs.followed(chart, stay.now, SITE, course) == (course, grade, would_be, ())
+        course, grade, would_be, *_ = crs.followed(chart, stay.now, SITE)
+        assert crs.followed(chart, stay.now, SITE, course) == (course, grade, would_be, (), {})
         assert grade.applicable is (would_be is None) is (chart.infused is None or stay.now >= chart.infused)
 
 
 @RUNS
-@given(EVENTS)
-def test_what_a_step_leaves_held_is_true_at_any_time(events: list[Any]) -> None:
+@given(EVENTS, st.booleans())
+def test_what_a_step_leaves_held_is_true_at_any_time(events: list[Any], stored: bool) -> None:
     stay = Stay()
     state, _ = step(PatientState(patient=PATIENT), [registered()], stay.now, SITE)
     for jump, late, drawn, ahead in events:
         coming = stay.next(jump, late, drawn)
-        state, _ = step(unpack_state(pack(state)), [coming], stay.now, SITE)
+        state, _ = step(unpack_state(pack(state)) if stored else state, [coming], stay.now, SITE)
         for at in (stay.now, stay.now + ahead, stay.now - ahead):
             carried, _ = assess_onward(state.chart, at, SITE, state.result_cache)
             assert carried == assess(state.chart, at, SITE)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from alerts.assessment.assessment import assess, assess_onward
-from alerts.assessment.course_history import STRETCHES_KEPT, CourseHistory
+from alerts.assessment.course_history import PERIODS_KEPT, CourseHistory
 from alerts.assessment.result_cache import ResultCache
 from alerts.chart.chart import Chart
 from alerts.chart.charting import chart_message, place_message
@@ -42,14 +42,14 @@ def unsteady() -> CourseHistory:
     return CourseHistory().followed_by(courses)
 
 
-def test_a_course_that_stays_as_it_is_takes_one_stretch() -> None:
+def test_a_course_that_stays_as_it_is_takes_one_period() -> None:
     history = CourseHistory().followed_by(CrsCourse(INFUSED + number * MINUTE) for number in range(1000))
-    assert len(history.stretches) == 1
+    assert len(history.periods) == 1
     assert history.end == INFUSED + 999 * MINUTE
 
 
 def test_a_history_is_bounded_however_often_the_course_changes() -> None:
-    assert len(unsteady().stretches) == STRETCHES_KEPT
+    assert len(unsteady().periods) == PERIODS_KEPT
 
 
 @pytest.mark.parametrize("late", [15 * MINUTE, HOUR, 4 * HOUR, DAY, 5 * DAY, 20 * DAY])
@@ -59,10 +59,10 @@ def test_what_is_late_by_a_time_resumes_from_at_most_twice_that_time_ago(late: t
     assert END - 2 * late <= resumed.end <= END - late
 
 
-def test_a_stretch_is_cut_at_the_last_moment_before() -> None:
+def test_a_period_is_cut_at_the_last_moment_before() -> None:
     chart = charted(registered(), *(temperature(INFUSED + number * HOUR) for number in range(10)))
     history = assess_onward(chart, INFUSED + 9 * HOUR, SITE, ResultCache())[1].course
-    assert len(history.stretches) == 1
+    assert len(history.periods) == 1
     cut = history.until(INFUSED + 4 * HOUR + MINUTE, chart)
     assert cut.last == crs.course(chart, INFUSED + 4 * HOUR, SITE)
 
@@ -92,6 +92,39 @@ def test_a_late_reading_of_a_long_stay_reads_the_table_only_from_its_own_time_on
     assess_onward(then, newest, SITE, cache.after(chart, then))
     assert len(read) <= 7
     assert min(read) == late
+
+
+def by_monitor(kind: str, at: datetime, value: str, unit: str) -> AnyMessage:
+    return message("reading", at, reading=kind, value=value, unit=unit, by="monitor")
+
+
+def test_a_late_set_of_a_dense_stream_is_looked_at_by_few_later_moments(read: list[datetime]) -> None:
+    signs = (("temperature", "37.0", "Cel"), ("systolic_bp", "118", "mm[Hg]"), ("spo2", "97", "%"))
+    late = INFUSED + 30 * MINUTE
+    moments = [INFUSED + number * MINUTE for number in range(1, 61)]
+    sets = {at: [by_monitor(kind, at, value, unit) for kind, value, unit in signs] for at in moments}
+    chart = charted(registered(), *(item for at in moments if at != late for item in sets[at]))
+    cache = assess_onward(chart, moments[-1], SITE, ResultCache())[1]
+    read.clear()
+    then = charted(*sets[late], onto=chart)
+    cache = cache.after(chart, then)
+    history = assess_onward(then, moments[-1], SITE, cache)[1].course
+    assert late in read
+    assert len(read) <= 8
+    read.clear()
+    assert history == assess_onward(then, moments[-1], SITE, ResultCache())[1].course
+    assert len(read) == len(moments)
+
+
+def test_a_late_statement_is_looked_at_by_every_later_moment(read: list[datetime]) -> None:
+    moments = [INFUSED + number * MINUTE for number in range(1, 61)]
+    chart = charted(registered(), *(by_monitor("temperature", at, "38.6", "Cel") for at in moments))
+    cache = assess_onward(chart, moments[-1], SITE, ResultCache())[1]
+    said = message("statement", INFUSED + 30 * MINUTE, statement="fever_other_cause", value=True, by="N. N.")
+    then = charted(said, onto=chart)
+    read.clear()
+    assess_onward(then, moments[-1], SITE, cache.after(chart, then))
+    assert {at for at in moments if at >= INFUSED + 30 * MINUTE} <= {*read}
 
 
 def test_a_late_reading_that_the_table_does_not_use_leaves_the_course() -> None:

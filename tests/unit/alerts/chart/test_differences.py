@@ -7,7 +7,7 @@ import pytest
 
 from alerts.chart.chart import Chart
 from alerts.chart.charting import chart_message
-from alerts.chart.differences import ALWAYS, differs_from
+from alerts.chart.differences import ALWAYS, differences
 from alerts.messages import AnyMessage
 from tests.support.ward import SITE, changed, message
 
@@ -51,7 +51,7 @@ def later_version(item: AnyMessage, **fields: Any) -> AnyMessage:
     ],
 )
 def test_charts_differ_from_the_first_time_that_a_message_touches(coming: AnyMessage, hour: float) -> None:
-    assert differs_from(BEFORE, charted(coming, onto=BEFORE), KINDS) == START + hour * HOUR
+    assert differences(BEFORE, charted(coming, onto=BEFORE), KINDS).earliest == START + hour * HOUR
 
 
 @pytest.mark.parametrize(
@@ -63,18 +63,18 @@ def test_charts_differ_from_the_first_time_that_a_message_touches(coming: AnyMes
     ],
 )
 def test_charts_do_not_differ_by_what_does_not_count(coming: AnyMessage) -> None:
-    assert differs_from(BEFORE, charted(coming, onto=BEFORE), KINDS) is None
+    assert differences(BEFORE, charted(coming, onto=BEFORE), KINDS).earliest is None
 
 
 def test_a_discharge_counts_from_its_time() -> None:
-    assert differs_from(BEFORE, BEFORE.discharge(START + 3 * HOUR), KINDS) == START + 3 * HOUR
+    assert differences(BEFORE, BEFORE.discharge(START + 3 * HOUR), KINDS).earliest == START + 3 * HOUR
 
 
 def test_another_infusion_concerns_all_times() -> None:
     moved = message("registration", START + HOUR, source="ehr", infused=START + HOUR)
-    assert differs_from(BEFORE, charted(moved, onto=BEFORE), KINDS) == ALWAYS
+    assert differences(BEFORE, charted(moved, onto=BEFORE), KINDS).earliest == ALWAYS
 
 
 def test_a_first_registration_with_another_setting_concerns_all_times() -> None:
     first = message("registration", START - HOUR, source="ehr", setting="outpatient")
-    assert differs_from(BEFORE, charted(first, onto=BEFORE), KINDS) == ALWAYS
+    assert differences(BEFORE, charted(first, onto=BEFORE), KINDS).earliest == ALWAYS
