@@ -30,7 +30,7 @@ class _Known(NamedTuple):
     epoch: int
     could_lead: frozenset[Address]
     down: frozenset[Address]
-    until: float
+    asked: float
 
 
 class LiveReplicas:
@@ -50,15 +50,19 @@ class LiveReplicas:
             redis.exceptions.ConnectionError: another server is the primary.
         """
         now = time.monotonic()
-        if self._known is None or now >= self._known.until or self._known.primary != primary:
+        if self._known is None or now - self._known.asked >= ASKED_EVERY_SECONDS or self._known.primary != primary:
             self._ask(now)
         known = self._known or _Known(primary, 0, frozenset(), frozenset(), now)
         if known.primary != primary:
             raise StoreConnectionError("another server is the primary")
         following = frozenset(connected)
         self._followed |= dict.fromkeys(following, now)
-        lately = {replica for replica, at in list(self._followed.items()) if now - at < CHOSEN_FOR_SECONDS}
-        return max(1, len(known.could_lead | following | (lately - known.down)))
+        lately = {
+            replica
+            for replica, at in list(self._followed.items())
+            if now - at < CHOSEN_FOR_SECONDS and (replica not in known.down or at > known.asked)
+        }
+        return max(1, len(known.could_lead | following | lately))
 
     def _ask(self, now: float) -> None:
         views, is_majority = self._sentinels.views(self._service)
@@ -76,7 +80,7 @@ class LiveReplicas:
             else before | set(map(address, found))
         )
         down = frozenset(address(replica) for replica in found if is_majority and is_down(replica)) - could_lead
-        self._known = _Known(primary, epoch, could_lead, down, now + ASKED_EVERY_SECONDS)
+        self._known = _Known(primary, epoch, could_lead, down, now)
 
 
 def address(replica: Mapping[str, Any]) -> Address:

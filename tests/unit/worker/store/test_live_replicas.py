@@ -206,6 +206,16 @@ def test_a_replica_that_the_primary_has_just_reported_may_have_been_chosen(clock
     assert replicas.required(PRIMARY, [ONE]) == 1
 
 
+def test_a_replica_that_was_down_when_the_sentinels_were_asked_may_have_been_chosen_since(
+    clock: SimpleNamespace,
+) -> None:
+    replicas = live(Asked(replica("h2"), replica("h3", is_sdown=True)))
+    replicas.required(PRIMARY, [ONE])
+    clock.now += 0.5
+    replicas.required(PRIMARY, [ONE, OTHER])
+    assert replicas.required(PRIMARY, [ONE]) == 2
+
+
 def test_a_replica_that_died_is_not_waited_for(clock: SimpleNamespace) -> None:
     sentinel = Asked(replica("h2"), replica("h3"))
     replicas = live(sentinel)
