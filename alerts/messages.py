@@ -148,7 +148,10 @@ class Statement(Message):
 
 
 class Treatment(Message):
-    """A drug or blood product that was given, or an infusion that was started or stopped. Never an order."""
+    """A drug or blood product that was given, or an infusion that was started or stopped. Never an order.
+
+    `purpose`: `prophylaxis` of a dose that treats nothing.
+    """
 
     type: Literal["treatment"]
     drug: str
@@ -156,6 +159,7 @@ class Treatment(Message):
     dose: Number | None = None
     unit: Text | None = None
     by: Text | None = None
+    purpose: Literal["prophylaxis"] | None = None
 
     @field_validator("drug")
     @classmethod

@@ -87,7 +87,7 @@ class HematotoxConventions(Configuration):
 
 
 class CountConventions(Configuration):
-    """Institutional notices on laboratory values that no CTCAE term covers (mg/dL, x10^9/L)."""
+    """Institutional notices on what no CTCAE term covers: laboratory values (mg/dL, x10^9/L), late diarrhoea."""
 
     igg_low: Convention[Decimal]
     febrile_neutropenia_clear_for: Convention[Duration]
@@ -96,6 +96,7 @@ class CountConventions(Configuration):
     fibrinogen_platelets: Convention[Decimal]
     fibrinogen_from_day: Convention[int]
     fibrinogen_to_day: Convention[int]
+    diarrhea_after_day: Convention[int]
 
 
 class ContextConventions(Configuration):
@@ -105,6 +106,15 @@ class ContextConventions(Configuration):
     weight_holds: Convention[Duration]
     fluid_within: Convention[Duration]
     fluid_much: Convention[int]
+
+
+class SteroidConventions(Configuration):
+    """What a dose of a steroid is: prophylaxis, a reduction, and when it has had no effect."""
+
+    prophylaxis_until_day: Convention[int]
+    taper_within: Convention[Duration]
+    taper_spaced: Convention[Decimal]
+    no_response_after: Convention[Duration]
 
 
 class ConfirmationConventions(Configuration):
@@ -216,6 +226,7 @@ class Conventions(Configuration):
     hematotox: HematotoxConventions
     counts: CountConventions
     context: ContextConventions
+    steroids: SteroidConventions
     confirmation: ConfirmationConventions
     schedule: ScheduleConventions
     outpatient: OutpatientConventions

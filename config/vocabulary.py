@@ -99,6 +99,7 @@ STATEMENTS = (
     *EXAMINATIONS,
     "culture_positive",
     "infection_imaging",
+    "diarrhea",
     "hypotension",
     "hypoxia",
     "fever_other_cause",
@@ -188,6 +189,7 @@ def product_code(text: str) -> str:
 CLINICAL_NAMES = {
     "handwriting_change": "change of handwriting",
     "infection_imaging": "infection on imaging",
+    "diarrhea": "diarrhoea",
     "eeg_done": "EEG done",
     "mri_done": "MRI done",
     "anemia": "anaemia",

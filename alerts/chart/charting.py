@@ -167,7 +167,8 @@ def _entry(message: Entered, site: Site) -> tuple[str, Entry]:
     if isinstance(message, Statement):
         return message.statement, _placed(message, code="true" if message.value else "false", by=message.by or "")
     unit = message.unit or ""
-    return message.drug, _placed(message, value=message.dose, code=message.action, unit=unit, by=message.by or "")
+    said = {"code": message.action, "unit": unit, "by": message.by or "", "note": message.purpose or ""}
+    return message.drug, _placed(message, value=message.dose, **said)
 
 
 def _placed(message: Entered, **content: object) -> Entry:

@@ -19,9 +19,9 @@ class Entry(Struct, frozen=True, array_like=True, omit_defaults=True, gc=False):
     """One charted value, statement or dose, in canonical units.
 
     `comparator` makes `value` a bound. `low` and `high` are the laboratory's limits, converted like the value.
-    `sent` is the sender's own text if the value was converted; `note` keeps a reason or the items of a score.
-    `received` is kept of a final version within the full resolution, if it differs from `effective`. `unusual`: a
-    person must check the value. `charted_for`: the time for which a person charted it ahead.
+    `sent` is the sender's own text if the value was converted; `note` keeps a reason, the items of a score, or the
+    purpose of a dose. `received` is kept of a final version within the full resolution, if it differs from `effective`.
+    `unusual`: a person must check the value. `charted_for`: the time for which a person charted it ahead.
 
     It refers to nothing that could refer back to it, so that the garbage collector need not look at a chart.
     """

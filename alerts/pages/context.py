@@ -8,17 +8,19 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from alerts.chart.chart import Chart
-from alerts.chart.dose_ledger import (
+from alerts.assessment.dose_ledger import (
     TOCILIZUMAB_FROM_KG,
     TOCILIZUMAB_MG_MOST,
     TOCILIZUMAB_MG_PER_KG,
     Ledger,
 )
+from alerts.assessment.steroids import reduced_at
+from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
 from alerts.episodes.episode import Episode
 from alerts.grading import pressures
 from alerts.grading.inputs import amount, latest_number
+from alerts.pages.concern import ASTCT
 from alerts.wording.phrase import Arg, At, Length, Listed, Name, Phrase, joined, phrase
 from config.site import Site
 
@@ -47,7 +49,7 @@ def context(
 ) -> list[ContextLine]:
     """The context of some episodes, in order of importance; the `whole` context for the page of a patient."""
     about = {episode.condition for episode in episodes}
-    found = [_examinations(chart, at, episodes)]
+    found = [*(_flare(chart, one, site) for one in episodes), _examinations(chart, at, episodes)]
     if whole or about.intersection(FEVER):
         found += [_infection(chart, at, site, whole=whole), _fluids(chart, at, site)]
     if whole or about.intersection(BLOOD_COUNTS):
@@ -56,6 +58,21 @@ def context(
         found.append(_expansion(chart, at, site))
     found.append(_allergies(chart, whole=whole))
     return [line for line in found if line is not None]
+
+
+# -- flares ----------------------------------------------------------------------------------------------
+
+
+def _flare(chart: Chart, episode: Episode, site: Site) -> ContextLine | None:
+    """A grade that rose or returned soon after a reduction of the steroid."""
+    if episode.condition not in ASTCT or not episode.level:
+        return None
+    reduced = reduced_at(chart, episode.raised_at, site)
+    if reduced is None or episode.raised_at - reduced > site.conventions.steroids.taper_within.value:
+        return None
+    text = "{name} {n}: flare on taper, the steroid was reduced on {at}"
+    words = phrase(text, name=episode.condition.upper(), n=episode.level, at=At(reduced))
+    return ContextLine(words, ("steroids.taper_within", "steroids.taper_spaced"))
 
 
 # -- tocilizumab by weight ---------------------------------------------------------------------------

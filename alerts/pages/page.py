@@ -10,8 +10,8 @@ from datetime import datetime
 from msgspec import Struct
 
 from alerts.assessment.assessment import Assessment
+from alerts.assessment.dose_ledger import Ledger, ledger
 from alerts.chart.chart import Chart
-from alerts.chart.dose_ledger import Ledger, ledger
 from alerts.episodes.delivery_log import Reason
 from alerts.episodes.episode import Episode
 from alerts.grading.result import Score
@@ -268,7 +268,7 @@ def _background(
     lines = [say("Now: {grades}", language, grades=grades)]
     if score := _score(now.m_easix, site, language):
         lines.append(score)
-    given = ledger(chart, now.at)
+    given = ledger(chart, now.at, site)
     lines.append(say("Given: {ledger}", language, ledger=render(given.sentence(), language, site.zone)))
     lines += _typical_onset(concerns, chart, site, language)
     lines += [line for concern in concerns if (line := _reminder(concern, given, chart, now, site, language))]

@@ -2,7 +2,8 @@
 
 Sources: cranial nerve palsies in 8 to 10 % (median week 3) and parkinsonism in 1 to 4 % after a BCMA product; a peak
 lymphocyte count above 3.0 x10^9/L with delayed neurotoxicity in 20 % against 2 % (ASH 2025, abstract 5953); fibrinogen
-of 150 mg/dL or less in 25 % by day 30, median day 10.5.
+of 150 mg/dL or less in 25 % by day 30, median day 10.5; immune effector cell enterocolitis in 1.2 %, onset median day
+79 to 92 (PMC11484697).
 """
 
 from decimal import Decimal
@@ -15,6 +16,7 @@ from config.vocabulary import BCMA_PRODUCTS, DELAYED_NEUROTOXICITY, product_code
 
 NO_SIGN = Phrase("no sign of delayed neurotoxicity")
 LYMPHOCYTES_NOT_HIGH = Phrase("lymphocytes never above the limit since the infusion")
+NO_DIARRHOEA = Phrase("no diarrhoea")
 FIBRINOGEN_NOT_LOW = Phrase("fibrinogen not low and falling")
 
 
@@ -93,6 +95,25 @@ def falling_fibrinogen(inputs: RuleInput) -> Finding | None:
         conventions=("counts.fibrinogen_low",),
     )
     return once_final(found)
+
+
+def late_diarrhea(inputs: RuleInput) -> Finding | None:
+    """Diarrhoea that a clinician states after the site's day: medium, once, until it is denied."""
+    after, now = inputs.site.conventions.counts.diarrhea_after_day, inputs.now.at
+    entry = inputs.chart.latest("diarrhea", now)
+    day = inputs.chart.day(entry.effective, inputs.site.zone) if entry is not None else None
+    if entry is None or day is None or day <= after.value:
+        return None
+    return Finding(
+        condition="late_diarrhea",
+        level=int(entry.is_true),
+        urgency="medium",
+        title=phrase("diarrhoea on day {n}", n=day) if entry.is_true else NO_DIARRHOEA,
+        because=(Phrase(after.basis),),
+        evidence=(Evidence("diarrhea", entry),),
+        conventions=("counts.diarrhea_after_day",),
+        over=not entry.is_true,
+    )
 
 
 def _value(entry: Entry) -> Decimal:

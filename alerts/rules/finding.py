@@ -52,11 +52,16 @@ class Finding(Struct, frozen=True, kw_only=True):
 
 
 class RuleMemory(Struct, frozen=True):
-    """What the rules remember of the last assessment, so that one event pages once."""
+    """What the rules remember of the last assessment, so that one event pages once.
+
+    `icans_since`: since when ICANS is of grade 2 or more, and `icans_highest` its highest grade since then.
+    """
 
     ice: int | None = None
     ice_at: datetime | None = None
     seizure_at: datetime | None = None
+    icans_since: datetime | None = None
+    icans_highest: int = 0
 
 
 class RuleInput(Struct, frozen=True, dict=True):

@@ -18,6 +18,7 @@ RULES: tuple[Rule, ...] = (
     crs.crs,
     icans.icans,
     no_response.no_response,
+    no_response.no_steroid_response,
     before_infusion.before_infusion,
     counts.febrile_neutropenia,
     counts.cytopenia,
@@ -26,6 +27,7 @@ RULES: tuple[Rule, ...] = (
     delayed.delayed_neurotoxicity,
     delayed.lymphocyte_peak,
     delayed.falling_fibrinogen,
+    delayed.late_diarrhea,
     scores.m_easix,
     scores.hematotox,
     overdue.overdue_vitals,
@@ -56,6 +58,7 @@ def remember(now: Assessment, chart: Chart, before: RuleMemory) -> RuleMemory:
     """The memory after an assessment. An ICE or a seizure that has lapsed stays in it."""
     seizure = icans.last_seizure(chart, now.at)
     seizure_at = seizure.effective if seizure else before.seizure_at
+    icans_run = no_response.icans_run(before, now)
     if now.ice.score is None or not now.ice.evidence:
-        return RuleMemory(before.ice, before.ice_at, seizure_at)
-    return RuleMemory(now.ice.score, now.ice.evidence[0].entry.effective, seizure_at)
+        return RuleMemory(before.ice, before.ice_at, seizure_at, *icans_run)
+    return RuleMemory(now.ice.score, now.ice.evidence[0].entry.effective, seizure_at, *icans_run)

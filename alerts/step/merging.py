@@ -175,7 +175,7 @@ def _body(kind: str, entry: Entry) -> dict[str, Any]:
     if kind in STATEMENTS:
         return body | {"type": "statement", "statement": kind, "value": entry.is_true}
     if kind in DRUGS:
-        dose = {"dose": entry.value, "unit": entry.unit or None, "action": entry.code}
+        dose = {"dose": entry.value, "unit": entry.unit or None, "action": entry.code, "purpose": entry.note or None}
         return body | {"type": "treatment", "drug": kind} | dose
     return body | {"type": "reading", "reading": kind, "unit": READINGS[kind].unit or None} | _value(entry)
 

@@ -1,4 +1,5 @@
-"""Toxicities that come late: delayed neurotoxicity, lymphocytes after a BCMA product, a falling fibrinogen."""
+"""Toxicities that come late: delayed neurotoxicity, lymphocytes after a BCMA product, a falling fibrinogen,
+diarrhoea."""
 
 import pytest
 
@@ -73,3 +74,19 @@ def test_fibrinogen_that_falls_low_with_few_platelets_is_medium(
     ward.lab(fibrinogen=values[1])
     found = [page for page in ward.new_pages() if page.condition == "falling_fibrinogen"]
     assert [page.urgency for page in found] == ["medium"] * paged
+
+
+def test_diarrhoea_after_day_21_is_medium_until_it_is_denied(later: Ward) -> None:
+    later.statement("diarrhea")
+    assert later.new_pages() == []
+    later.to("10:00", day=22)
+    later.statement("diarrhea")
+    page = next(page for page in later.new_pages() if page.condition == "late_diarrhea")
+    assert page.urgency == "medium"
+    assert "diarrhoea on day 22" in page.title
+    assert "immune effector cell enterocolitis" in page.text
+    later.ack(page)
+    later.statement("diarrhea", value=False, at=later.at("10:05"))
+    later.jump(hours=1)
+    later.statement("diarrhea", value=False)
+    assert not later.is_open("late_diarrhea")

@@ -1,4 +1,4 @@
-"""CRS that tocilizumab has not lowered: one medium page a dose, with the time of the next."""
+"""CRS that tocilizumab, and a grade that steroids have not lowered: a medium page with the time of the next dose."""
 
 import pytest
 
@@ -57,3 +57,25 @@ def test_fever_alone_after_tocilizumab_is_no_lack_of_response(ward: Ward) -> Non
     charted(ward, "15:00", temp=38.9)
     charted(ward, "20:00", temp=38.9)
     assert ward.new_pages() == []
+
+
+def test_icans_2_that_is_the_same_24_hours_after_the_first_steroid_is_medium_once(ward: Ward) -> None:
+    ward.ice(4)
+    ward.ack(ward.new_pages()[0])
+    ward.stays_on_it()
+    for clock, day in (("11:00", 1), ("17:00", 1), ("23:00", 1), ("05:00", 2)):
+        ward.to(clock, day=day)
+        ward.normal()
+        ward.ice(4)
+        ward.give("dexamethasone", 10, "mg")
+    ward.to("10:59", day=2)
+    assert [page for page in ward.new_pages() if page.condition == "steroid_no_response"] == []
+    ward.to("11:00", day=2)
+    page = ward.page()
+    assert (page.urgency, page.condition) == ("medium", "steroid_no_response")
+    assert "ICANS 2 no better since a steroid on 13 Jun 11:00" in page.title
+    assert "the next dose of dexamethasone now" in page.text
+    ward.ack(page)
+    charted(ward, "11:30")
+    ward.ice(8)
+    assert not ward.is_open("steroid_no_response")

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from alerts.chart.dose_ledger import ledger
+from alerts.assessment.dose_ledger import ledger
 from alerts.message_json import read_message
 from config.site import DEFAULTS
 from tests.support.ward import WORKLIST, Ward
@@ -128,7 +128,7 @@ def test_car_hematotox_is_high_with_3_points(case: Ward) -> None:
 
 
 def test_the_doses_are_counted(case: Ward) -> None:
-    given = ledger(case.state(PATIENT).chart, case.now)
+    given = ledger(case.state(PATIENT).chart, case.now, case.site)
     assert (given.tocilizumab, given.dexamethasone_mg) == (2, Decimal(170))
 
 

@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from alerts.assessment.assessment import Assessment, assess_onward
+from alerts.assessment.dose_ledger import Ledger, ledger
 from alerts.chart.chart import Chart
-from alerts.chart.dose_ledger import Ledger, ledger
 from alerts.chart.entry import Entry
 from alerts.episodes.episode import Episode
 from alerts.grading.result import Evidence
@@ -157,7 +157,7 @@ def patient(state: PatientState, reader: Reader) -> PatientView:
     found: dict[str, Finding] = {}
     if now is not None:
         found = {item.condition: item for item in findings_of(state, now, reader.site)}
-    given = ledger(state.chart, now.at) if now is not None else None
+    given = ledger(state.chart, now.at, reader.site) if now is not None else None
     return PatientView(
         id="" if state.patient == SITE_SUBJECT else state.patient,
         place=place(state),

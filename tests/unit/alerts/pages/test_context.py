@@ -6,8 +6,8 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace
 
+from alerts.assessment.dose_ledger import ledger
 from alerts.chart.chart import Chart
-from alerts.chart.dose_ledger import ledger
 from alerts.episodes.episode import Episode, opened
 from alerts.pages.context import context, next_tocilizumab
 from alerts.wording.phrase import Phrase
@@ -115,12 +115,12 @@ ROOM = "4 of 4 doses of tocilizumab left, the next now"
 )
 def test_the_next_dose_of_tocilizumab_by_weight(weight: list[Item], words: str) -> None:
     folded = chart(*weight)
-    assert english(next_tocilizumab(folded, ledger(folded, NOW), NOW, SITE).text) == f"{ROOM}; {words}"
+    assert english(next_tocilizumab(folded, ledger(folded, NOW, SITE), NOW, SITE).text) == f"{ROOM}; {words}"
 
 
 def test_after_the_last_dose_no_weight_is_asked_for() -> None:
     folded = chart(*(dose("tocilizumab", NOW - hours(12 * age)) for age in range(4)))
-    line = next_tocilizumab(folded, ledger(folded, NOW), NOW, SITE)
+    line = next_tocilizumab(folded, ledger(folded, NOW, SITE), NOW, SITE)
     assert english(line.text) == "all 4 doses of tocilizumab are given"
 
 

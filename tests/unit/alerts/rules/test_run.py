@@ -3,6 +3,7 @@
 from datetime import datetime
 
 import pytest
+from msgspec.structs import replace
 
 from alerts.assessment.assessment import assess
 from alerts.chart.chart import Chart
@@ -328,3 +329,91 @@ def test_an_empty_chart_gives_no_clinical_finding() -> None:
     clinical = {"crs", "icans", "febrile_neutropenia", "cytopenia", "m_easix", "hematotox", "low_igg"}
     said = findings(RuleMemory(), assess(folded, NOW, SITE), folded, SITE)
     assert clinical.isdisjoint(finding.condition for finding in said)
+
+
+# -- steroids without effect -------------------------------------------------------------------------
+
+
+LONG_ILL = (
+    reading("temperature", "38.5", NOW - hours(30)),
+    reading("systolic_bp", 84, NOW - hours(30)),
+    FEVER,
+    HYPOTENSION,
+    AWAKE,
+)
+ICANS_RUN = RuleMemory(icans_since=NOW - hours(30), icans_highest=2)
+
+
+@pytest.mark.parametrize(
+    ("items", "before", "level", "title"),
+    [
+        (
+            (*LONG_ILL, dose("dexamethasone", NOW - hours(24))),
+            RuleMemory(),
+            1,
+            "CRS 2 no better since a steroid on 16 Jun",
+        ),
+        ((*LONG_ILL, dose("dexamethasone", NOW - hours(23.9))), RuleMemory(), 0, "no grade"),
+        ((*LONG_ILL, dose("dexamethasone", NOW - hours(31))), RuleMemory(), 0, "no grade"),
+        ((FEVER, AWAKE, dose("dexamethasone", NOW - hours(24))), RuleMemory(), 0, "no grade"),
+        (
+            (*LONG_ILL, reading("ice", 4, NOW - hours(26)), dose("dexamethasone", NOW - hours(25))),
+            RuleMemory(),
+            0,
+            "no grade",
+        ),
+        ((FEVER, reading("ice", 4), dose("dexamethasone", NOW - hours(25))), ICANS_RUN, 1, "ICANS 2 no better since"),
+        ((FEVER, reading("ice", 2), dose("dexamethasone", NOW - hours(25))), ICANS_RUN, 1, "ICANS 3 no better since"),
+        ((FEVER, reading("ice", 8), dose("dexamethasone", NOW - hours(25))), ICANS_RUN, 0, "no grade"),
+        (
+            (FEVER, reading("ice", 4), dose("dexamethasone", NOW - hours(25))),
+            RuleMemory(icans_since=NOW - hours(30), icans_highest=3),
+            0,
+            "no grade",
+        ),
+    ],
+    ids=["24 h", "too soon", "before CRS", "CRS 1", "for ICANS", "ICANS 2", "worse", "ICANS 1", "ICANS 3 before"],
+)
+def test_a_steroid_that_has_lowered_nothing_after_24_h_is_medium(
+    items: tuple[Item, ...], before: RuleMemory, level: int, title: str
+) -> None:
+    finding = of("steroid_no_response", *items, before=before)
+    assert (finding.level, finding.urgency) == (level, "medium")
+    assert english(finding.title).startswith(title)
+
+
+def test_without_a_steroid_or_while_a_grade_is_unknown_nothing_is_said_of_its_effect() -> None:
+    assert found("steroid_no_response", chart(*LONG_ILL)) is None
+    assert found("steroid_no_response", chart(FEVER, dose("dexamethasone", NOW - hours(25)))) is None
+
+
+@pytest.mark.parametrize(("before", "room"), [(2, "from 17 Jun 14:00"), (6, "now"), (20, "now")])
+def test_a_steroid_without_effect_names_the_next_possible_dose(before: float, room: str) -> None:
+    doses = (dose("dexamethasone", NOW - hours(24)), dose("dexamethasone", NOW - hours(before)))
+    assert english(of("steroid_no_response", *LONG_ILL, *doses).because)[0] == f"the next dose of dexamethasone {room}"
+
+
+def test_prophylaxis_is_no_treatment_that_failed() -> None:
+    kind, entry = dose("dexamethasone", NOW - hours(24))
+    assert of("steroid_no_response", *LONG_ILL, (kind, replace(entry, note="prophylaxis"))).level == 0
+
+
+def test_icans_is_remembered_from_grade_2_on_with_its_highest_grade() -> None:
+    memory = RuleMemory()
+    for ice, since, highest in ((8, None, 0), (5, 20, 2), (1, 20, 3), (4, 20, 3), (8, None, 0)):
+        before = {8: 40, 5: 20}.get(ice, 10)
+        folded = chart(reading("ice", ice, NOW - hours(before)))
+        memory = remember(assess(folded, NOW - hours(before), SITE), folded, memory)
+        assert (memory.icans_since, memory.icans_highest) == (since and NOW - hours(since), highest)
+
+
+# -- late diarrhoea ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("since", "value", "level"), [(21, True, None), (22, True, 1), (80, True, 1), (80, False, 0)])
+def test_diarrhoea_is_medium_from_day_22_on(since: int, value: bool, level: int | None) -> None:
+    at = day(since)
+    finding = found("late_diarrhea", chart(statement("diarrhea", value, at)), at=at)
+    assert (finding.level if finding else None) == level
+    if finding is not None and level:
+        assert (finding.urgency, english(finding.title)) == ("medium", f"diarrhoea on day {since}")

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from alerts.assessment.assessment import assess
+from alerts.assessment.dose_ledger import ledger
 from alerts.chart.chart import Chart
 from alerts.chart.charting import INFUSION_AHEAD, NOT_RETRACTED
 from alerts.chart.contents import RejectedValue
-from alerts.chart.dose_ledger import ledger
 from alerts.chart.quantities import Unusable, canonical
 from alerts.message_fields import Status
 from alerts.message_json import read_message
@@ -159,7 +159,7 @@ def phrases(patient: Chart, at: datetime) -> Iterator[Phrase]:
         yield from (*result.because, *result.missing, *result.flags)
     for found in findings(RuleMemory(ice=10), now, patient, SITE):
         yield from (phrase(LATE, what=found.title), *found.because, *found.missing, *found.flags, *found.events)
-    given_so_far = ledger(patient, at)
+    given_so_far = ledger(patient, at, SITE)
     yield from (given_so_far.sentence(), given_so_far.room(at))
 
 

@@ -5,9 +5,12 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from alerts.assessment.steroids import in_dexamethasone, is_prophylaxis
 from alerts.chart.chart import Chart
 from alerts.chart.entry import Entry
-from alerts.wording.phrase import Arg, At, Phrase, joined, phrase
+from alerts.wording.phrase import Arg, At, Listed, Name, Phrase, joined, phrase
+from config.site import Site
+from config.vocabulary import DRUGS
 
 DAY = timedelta(hours=24)
 
@@ -21,15 +24,13 @@ TOCILIZUMAB_MG_MOST = 800
 TOCILIZUMAB_FROM_KG = 30
 """8 mg/kg, at most 800 mg a dose (ASCO guideline, pocket edition). Below 30 kg the label has another dose."""
 
-METHYLPREDNISOLONE_AS_DEXAMETHASONE = Decimal("0.75") / Decimal(4)
-"""Milligrams of dexamethasone that do as much as one of methylprednisolone: 0.75 mg for 4 mg (usual equivalence)."""
-
 
 class Ledger(Struct, frozen=True):
     """Doses up to a time. Steroids in mg; None if a dose was charted without mg.
 
-    `steroid_mg` is the total of both steroids, as dexamethasone. `next_tocilizumab_at` is when the protocol's numbers
-    leave room for another dose; None if they never do.
+    `steroid_mg` is the total of both steroids, as dexamethasone. `prophylaxis`: the doses that treat nothing, by drug,
+    and their sum; no other sum counts them. `next_tocilizumab_at` is when the protocol's numbers leave room for another
+    dose; None if they never do.
     """
 
     tocilizumab: int
@@ -38,10 +39,11 @@ class Ledger(Struct, frozen=True):
     dexamethasone_mg: Decimal | None
     steroid_mg: Decimal | None
     next_tocilizumab_at: datetime | None
+    prophylaxis: tuple[tuple[str, int, Decimal | None], ...] = ()
 
     def sentence(self) -> Phrase:
         """The ledger as a page shows it."""
-        return joined([self._tocilizumab(), self._steroids()])
+        return joined([self._tocilizumab(), self._steroids(), *self._prophylaxis()])
 
     def _tocilizumab(self) -> Phrase:
         given, most = self.tocilizumab, TOCILIZUMAB_IN_ALL
@@ -63,6 +65,15 @@ class Ledger(Struct, frozen=True):
         text = "dexamethasone {what} in all (steroids as dexamethasone: {what2})"
         return phrase(text, what=dexamethasone, what2=_milligrams(self.steroid_mg))
 
+    def _prophylaxis(self) -> list[Phrase]:
+        sums = tuple(
+            phrase("{name} × {n}", name=Name(drug), n=count)
+            if mg is None
+            else phrase("{name} {what}", name=Name(drug), what=_milligrams(mg))
+            for drug, count, mg in self.prophylaxis
+        )
+        return [phrase("prophylaxis: {list}", list=Listed(sums))] if sums else []
+
     def room(self, at: datetime) -> Phrase:
         """The doses of tocilizumab that the protocol still allows."""
         left = TOCILIZUMAB_IN_ALL - self.tocilizumab
@@ -78,14 +89,14 @@ def _milligrams(amount: Decimal | None) -> Arg:
     return Phrase("unknown (a dose without mg)") if amount is None else f"{amount.normalize():f} mg"
 
 
-def ledger(chart: Chart, at: datetime) -> Ledger:
+def ledger(chart: Chart, at: datetime, site: Site) -> Ledger:
     """Count the doses charted up to a time."""
     doses = [entry for _, entry in chart.given(("tocilizumab",), at)]
-    dexamethasone = _given_mg(chart, "dexamethasone", at)
-    methylprednisolone = _given_mg(chart, "methylprednisolone", at)
+    dexamethasone = _sum_mg(_treating(chart, "dexamethasone", at, site))
+    methylprednisolone = _sum_mg(_treating(chart, "methylprednisolone", at, site))
     steroid = None
     if dexamethasone is not None and methylprednisolone is not None:
-        steroid = dexamethasone + methylprednisolone * METHYLPREDNISOLONE_AS_DEXAMETHASONE
+        steroid = dexamethasone + in_dexamethasone("methylprednisolone", methylprednisolone)
     return Ledger(
         tocilizumab=len(doses),
         tocilizumab_in_24h=sum(at - entry.effective < DAY for entry in doses),
@@ -93,12 +104,26 @@ def ledger(chart: Chart, at: datetime) -> Ledger:
         dexamethasone_mg=dexamethasone,
         steroid_mg=steroid,
         next_tocilizumab_at=_next_tocilizumab(doses, at),
+        prophylaxis=_as_prophylaxis(chart, at, site),
     )
 
 
-def _given_mg(chart: Chart, drug: str, at: datetime) -> Decimal | None:
+def _treating(chart: Chart, drug: str, at: datetime, site: Site) -> list[Entry]:
+    return [entry for _, entry in chart.given((drug,), at) if not is_prophylaxis(chart, drug, entry, site)]
+
+
+def _as_prophylaxis(chart: Chart, at: datetime, site: Site) -> tuple[tuple[str, int, Decimal | None], ...]:
+    found = []
+    for drug in DRUGS:
+        doses = [entry for _, entry in chart.given((drug,), at) if is_prophylaxis(chart, drug, entry, site)]
+        if doses:
+            found.append((drug, len(doses), _sum_mg(doses)))
+    return tuple(found)
+
+
+def _sum_mg(doses: list[Entry]) -> Decimal | None:
     total = Decimal(0)
-    for _, entry in chart.given((drug,), at):
+    for entry in doses:
         if entry.value is None or entry.unit != "mg":
             return None
         total += entry.value
