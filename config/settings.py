@@ -47,6 +47,14 @@ class Settings(BaseSettings):
     journal_length: int = Field(10_000, ge=0, description="Batches kept per shard for replay; 0 keeps none")
     audit_dir: Path | None = Field(None, description="Folder of the audit; none is kept if not set")
     audit_days: int = Field(0, ge=0, description="Days after which files of the audit are deleted; 0: never")
+    pagerduty_secret: str | None = Field(None, repr=False, description="Signs PagerDuty's webhooks to /hooks/pagerduty")
+    opsgenie_secret: str | None = Field(
+        None, repr=False, min_length=16, description="Bearer token of Opsgenie's webhooks to /hooks/opsgenie"
+    )
+    telegram_secret: str | None = Field(
+        None, repr=False, min_length=16, description="Secret token of Telegram's webhooks to /hooks/telegram"
+    )
+    vonage_secret: str | None = Field(None, repr=False, description="Signs Vonage's inbound messages to /hooks/vonage")
     secret: str | None = Field(None, min_length=32, repr=False, description="Signs links; made and kept if not set")
     link_hours: float = Field(24, gt=0, description="Hours after which the link in a page is no longer answered")
     redis_memory: int | None = Field(

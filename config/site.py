@@ -80,6 +80,9 @@ def puts_text_in_url(url: str) -> bool:
     return service in TEXT_IN_URL or by_get
 
 
+ANSWERED = frozenset({"twilio", "vonage", "nexmo", "tgram"})
+"""Services that post answers here if `answers` is set: replies of text messages, and Telegram's button."""
+
 ALERT_MANAGERS = frozenset({"pcd04", "pcd04s"})
 """Schemes of an alert manager's address (IHE ACM, PCD-04 over MLLP; `pcd04s`: with TLS)."""
 
@@ -95,6 +98,9 @@ class Channel(Configuration):
     detail: Literal["full", "minimal"] = "full"
     limit: Limit = Limit()
     picture: bool | None = None
+    answers: bool = Field(
+        False, description="The service posts answers here: replies of text messages, Telegram's button"
+    )
     escalates: Literal["cartwatch", "manager"] | None = Field(
         None, description="Of an alert manager: who notifies the next person if nobody answers"
     )
@@ -117,6 +123,12 @@ class Channel(Configuration):
             raise ValueError("say who escalates: add `escalates: cartwatch` or `escalates: manager`")
         if self.escalates is not None and not self.is_alert_manager:
             raise ValueError("escalates: only an alert manager (pcd04://HOST:PORT) may escalate; take it out")
+        return self
+
+    @model_validator(mode="after")
+    def _answers_come_back(self) -> "Channel":
+        if self.answers and self.url.partition("://")[0].strip().lower() not in ANSWERED:
+            raise ValueError(f"answers: only {', '.join(sorted(ANSWERED))} post answers here by this; take it out")
         return self
 
     @model_validator(mode="after")

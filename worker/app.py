@@ -42,7 +42,11 @@ app.conf.update(
     task_default_queue=FOREIGN_QUEUE,
     task_queues=declared(settings.broker),
     # The heartbeat uses the queue of pages: if pages cannot be delivered, it stops as well.
-    task_routes={**{name: {"queue": name} for name in QUEUES}, "heartbeat": {"queue": "deliver"}},
+    task_routes={
+        **{name: {"queue": name} for name in QUEUES},
+        "heartbeat": {"queue": "deliver"},
+        "follow": {"queue": "deliver"},
+    },
     task_time_limit=60,
     task_soft_time_limit=45,
     worker_prefetch_multiplier=1,

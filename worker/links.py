@@ -12,6 +12,9 @@ from redis import Redis
 from config.settings import Settings
 from worker.store.keys import Keys
 
+ANSWERED_WITHIN = timedelta(hours=1)
+"""How long the button of a notification acknowledges; the link in it works longer."""
+
 SIGN_IN_WITHIN = timedelta(minutes=15)
 
 _SIGNER = {"digest_method": hashlib.sha256, "key_derivation": "hmac"}
@@ -62,6 +65,7 @@ class Links:
         self._page_within = timedelta(hours=hours)
         short = _Short(hashlib.sha256)
         self._pages = Signer(secret, salt=b"cartwatch page", key_derivation="hmac", algorithm=short)
+        self._answers = Signer(secret, salt=b"cartwatch answer", key_derivation="hmac", algorithm=short)
         self._cookies = Signer(secret, salt=b"cartwatch session", key_derivation="hmac", algorithm=short)
         self._sign_ins = URLSafeSerializer(secret, salt=b"cartwatch sign-in", signer_kwargs=_SIGNER)
 
@@ -95,6 +99,36 @@ class Links:
         if now - claims.at > self._page_within:
             raise ExpiredLink(claims.person)
         return claims
+
+    def answer(self, page_id: str, at: datetime) -> str:
+        """The token by which the recipient of a page acknowledges it in the notification itself (`ANSWERED_WITHIN`).
+
+        It fits into 64 octets, the room of a button's data at Telegram.
+        """
+        return _text(self._answers.sign(f"{page_id}~{int(at.timestamp()):x}"))
+
+    def answer_address(self, page_id: str, at: datetime) -> str:
+        """The address to which that token is posted. A GET of it does nothing."""
+        return f"{self.public_url}/a/{self.answer(page_id, at)}"
+
+    def number(self, page_id: str) -> int:
+        """A number of a page that others cannot guess."""
+        return int.from_bytes(hashlib.blake2s(page_id.encode(), key=self._key("number"), digest_size=8).digest())
+
+    def read_answer(self, token: str, now: datetime) -> str:
+        """The page of such a token.
+
+        Raises:
+            BadLink: this installation did not sign it.
+            ExpiredLink: it is too old.
+        """
+        try:
+            page, at = _text(self._answers.unsign(token)).rsplit("~", 1)
+        except (BadData, ValueError) as error:
+            raise BadLink from error
+        if now - _time(int(at, 16)) > ANSWERED_WITHIN:
+            raise ExpiredLink("")
+        return page
 
     def is_signed(self, token: str) -> bool:
         """Whether this installation signed the link of a page, however old it is. Reads neither store nor clock."""

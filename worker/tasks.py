@@ -162,6 +162,12 @@ def heartbeat(found_well_at: str) -> None:
     _delivery().aside(partial(beat, runtime(), datetime.fromisoformat(found_well_at)))
 
 
+@app.task(name="follow", acks_late=False)
+def follow() -> None:
+    """Ask about the pages that ring at a provider until they are answered."""
+    _delivery().follow()
+
+
 @app.task(name="export", soft_time_limit=EXPORT_SECONDS, time_limit=EXPORT_SECONDS + 3)
 def export(shard: int) -> None:
     """Export the results of a shard to the EHR, if one is configured."""

@@ -47,8 +47,12 @@ EVERY_SECONDS = 1.0
 RECEIPT_SECONDS = 3
 """Of the shards with receipts only, one in this many is woken each second."""
 
-DUE, WATCHDOG = "due", "watchdog"
-"""The work that one worker does for all: wake due work, and check whether the watchdog must run."""
+DUE, WATCHDOG, FOLLOW = "due", "watchdog", "follow"
+"""The work that one worker does for all: wake due work, check whether the watchdog must run, and ask about pages that
+ring at a provider."""
+
+FOLLOW_EVERY = timedelta(seconds=5)
+"""The most often that Pushover permits to be asked."""
 
 TICK_CLAIM_LASTS = timedelta(milliseconds=800)
 """Less than the time between two ticks of a worker."""
@@ -131,13 +135,17 @@ def _beat(claims: set[str], app: Celery, run: Runtime) -> None:
     pipe.hmget(keys.watchdog, set_back.FIELDS)
     pipe.get(keys.schema)
     pipe.exists(keys.watchdog_claim)
+    pipe.exists(keys.followed)
+    once_every(pipe, keys.tick_claimed(FOLLOW), FOLLOW_EVERY)
     once_every(pipe, keys.tick_claimed(DUE), TICK_CLAIM_LASTS)
-    _, epoch, written_by, watched, due = read_with(run.clock, pipe)
+    _, epoch, written_by, watched, followed, follows, due = read_with(run.clock, pipe)
     if (newest := schema.newest_writer(written_by)) > schema.VERSION:
         _leave_to_newer(newest)
         return
     if due:
         claims.add(DUE)
+    if followed and follows:
+        claims.add(FOLLOW)
     if not watched:
         claims.add(WATCHDOG)
     if isinstance(run.clock, StoreClock):
@@ -180,6 +188,8 @@ def _watch(app: Celery, run: Runtime) -> None:
 def _wake(claims: set[str], app: Celery, run: Runtime) -> None:
     """Send the wake-ups of everything due, if this worker has the claim of this second."""
     now = run.clock.now()
+    if FOLLOW in claims:
+        app.send_task("follow")
     if DUE in claims:
         with _released_on_error(run.store, DUE):
             _wake_due(app, run.store, now)

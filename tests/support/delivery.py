@@ -67,7 +67,7 @@ class Sender(Deliverer):
         self.clock = clock or Clock()
         run: Any = _Run(Settings(receiver_url="json://127.0.0.1:9"), site, store, self.clock)
         run.newest = newest
-        super().__init__(run, self._note, lambda page: self.pages_sent.append(page.id))
+        super().__init__(run, self._note, lambda page, _: self.pages_sent.append(page.id))
 
     def _note(self, woken: Any) -> None:
         self.woken.extend(one.number for one in woken if isinstance(one, Shard))

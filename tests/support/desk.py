@@ -71,16 +71,18 @@ class Browser:
 class Desk(AbstractContextManager["Desk"]):
     """The gateway of a small ward, and what people do with it."""
 
-    def __init__(self, redis: Redis, store: Store, clock: Clock, site: Site = SITE, https: bool = True) -> None:
+    def __init__(
+        self, redis: Redis, store: Store, clock: Clock, site: Site = SITE, https: bool = True, **settings: Any
+    ) -> None:
         self.redis = redis
         self.store = store
         self.clock = clock
         self.site = site
         address = ADDRESS if https else ADDRESS.replace("https", "http")
         self.links = Links(SECRET, address)
-        settings = Settings(namespace=KEYS.namespace, shards=KEYS.shards)
-        run = Runtime(settings, site, store, clock)
-        self.client = SleepingClient(settings, redis)
+        made = Settings(namespace=KEYS.namespace, shards=KEYS.shards, **settings)
+        self.run = run = Runtime(made, site, store, clock)
+        self.client = SleepingClient(made, redis)
         self.app = create_app(run, self.links, client=self.client, patience=0, every=0)
         self.gateway = self.app.state.gateway
         self.browser = Browser(self.app, address)

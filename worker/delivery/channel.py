@@ -8,7 +8,7 @@ and link, and each page gets a fresh plugin made of it. A kept plugin would wait
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from apprise import Apprise, AppriseAsset, AppriseAttachment
 from apprise import plugins as apprise_plugins
@@ -16,14 +16,26 @@ from apprise.attachment.memory import AttachMemory
 from apprise.result import AppriseResult, AppriseResultStatus
 
 from alerts.pages.page import Page
-from alerts.wording.phrase import Phrase
+from alerts.wording.phrase import Phrase, phrase
 from config.site import Channel, Urgency
 from worker.delivery import ntfy, providers
 from worker.delivery.alert_manager import ReportLog, send_reports
 from worker.delivery.http import bound_responses, keep_connections
-from worker.delivery.outcome import Attempt, Outcome, classify_failure
-from worker.delivery.providers import SMS, SizeLimit, size_limit_of
-from worker.delivery.rendering import Rendered, ReplyHint, caption, link_label, render, render_bundle, reply_hint
+from worker.delivery.outcome import Attempt, Outcome, classify_failure, classify_status
+from worker.delivery.providers import ANSWERED_SMS, SMS, SizeLimit, size_limit_of
+from worker.delivery.rendering import (
+    Rendered,
+    ReplyHint,
+    answer_label,
+    caption,
+    link_label,
+    render,
+    render_bundle,
+    reply_hint,
+    wants_reply,
+    with_number,
+)
+from worker.delivery.transport import ProviderAnswer, Transport
 
 CONNECT_SECONDS = 4
 READ_SECONDS = 8
@@ -35,16 +47,38 @@ PICTURE_NAME = "trend.png"
 bound_responses()
 
 
+class AnswerWays(Protocol):
+    """The ways to answer a page in its notification itself."""
+
+    def token(self, page: Page) -> str:
+        """A signed token by which the recipient acknowledges the page."""
+        ...
+
+    def address(self, page: Page) -> str:
+        """The address to which that token is posted."""
+        ...
+
+    def number(self, page: Page) -> str:
+        """The number by which the recipient answers the page in a text message."""
+        ...
+
+
 class MessageContext(NamedTuple):
-    """What an installation puts into its messages: its receiver, the link to a page, the reports to alert managers."""
+    """What an installation puts into its messages: its receiver, the link to a page, the reports to alert managers, and
+    the ways to answer in a notification.
+    """
 
     receiver: str = ""
     link: Callable[[Page], str] = lambda _: ""
     reports: ReportLog | None = None
+    answers: AnswerWays | None = None
 
 
 ID, LINK = "cwpageid0", "https://cwlink0.example"
 """The placeholders for the id and the link of a page in a parsed address. Every plugin accepts them."""
+
+ACTION, LABEL = "https://cwaction0.example", "cwlabel0"
+"""The placeholders for the address that an answer is posted to, and for the label of its button."""
 
 UNKNOWN_ADDRESS = Attempt(Outcome.PERMANENT, Phrase("the channel's address is not one Apprise knows"))
 
@@ -65,17 +99,24 @@ def send(channel: Channel, pages: Sequence[Page], context: MessageContext) -> At
     first = pages[0]
     links = [context.link(page) for page in pages]
     service = providers.schema(channel.url.replace("{receiver}", context.receiver))
-    given = providers.extras(service, first, links[0] and LINK, link_label(first.language))
+    answers = context.answers if len(pages) == 1 and wants_reply(first) else None
+    action = (answers.address(first), answer_label(first.language)) if answers is not None else None
+    given = providers.extras(service, first, links[0] and LINK, link_label(first.language), action and (ACTION, LABEL))
     given = {name: value.replace(first.id, ID) for name, value in given.items()}
     url = providers.with_extras(address(channel, ID, context.receiver), given)
-    plugin = _open(url, {ID: first.id, LINK: links[0]})
+    plugin = _open(url, {ID: first.id, LINK: links[0], **({ACTION: action[0], LABEL: action[1]} if action else {})})
     if plugin is None:
         return UNKNOWN_ADDRESS
     hints = [reply_hint(page, link) for page, link in zip(pages, links, strict=True)]
     if providers.has_link_field(service) and links[0]:
         hints[0] = ReplyHint()
+    if answers is not None and channel.answers and service in ANSWERED_SMS:
+        hints[0] = with_number(hints[0], answers.number(first), first.language)
+    button = (
+        (action[1], answers.token(first)) if answers and action and channel.answers and service == "tgram" else None
+    )
     rendered = render_all(pages, hints, size_limit_of(service, plugin.title_maxlen, plugin.body_maxlen))
-    return _notify(plugin, service, rendered, providers.notify_type(first), READ_SECONDS)
+    return _notify(plugin, service, rendered, providers.notify_type(first), READ_SECONDS, button=button)
 
 
 def render_all(pages: Sequence[Page], hints: Sequence[ReplyHint], limit: SizeLimit) -> Rendered:
@@ -92,6 +133,11 @@ def takes_picture(channel: Channel, urgency: Urgency, receiver: str) -> bool:
     service = providers.schema(channel.url.replace("{receiver}", receiver))
     attachments = _takes_attachments(channel.url, receiver)
     return providers.takes_picture(service, attachments=attachments, sms=service in SMS, asked=channel.picture)
+
+
+def plugin_of(channel: Channel, receiver: str) -> Any:
+    """Apprise's plugin for the address of a channel; None if Apprise cannot use it."""
+    return _open(address(channel, ID, receiver))
 
 
 @lru_cache
@@ -177,22 +223,35 @@ def _filled(parsed: Any, values: Mapping[str, str]) -> Any:
 
 
 def _notify(
-    plugin: Any, service: str, rendered: Rendered, kind: str, waits: float, attached: AppriseAttachment | None = None
+    plugin: Any,
+    service: str,
+    rendered: Rendered,
+    kind: str,
+    waits: float,
+    attached: AppriseAttachment | None = None,
+    button: tuple[str, str] | None = None,
 ) -> Attempt:
     sender = _sender()
     sender.clear()
     sender.add(plugin)
     # Apprise does not send an empty text.
-    result = sender.notify(
-        title=rendered.title, body=rendered.text or " ", body_format="text", notify_type=kind, attach=attached
-    )
-    return outcome_of(result, service, waits)
+    with Transport(service, button) as transport:
+        result = sender.notify(
+            title=rendered.title, body=rendered.text or " ", body_format="text", notify_type=kind, attach=attached
+        )
+    return outcome_of(result, service, waits, transport.answer)
 
 
-def outcome_of(result: AppriseResult, service: str = "", waits: float = READ_SECONDS) -> Attempt:
-    """The outcome of an attempt. Apprise reports the HTTP status only in its log text."""
+def outcome_of(
+    result: AppriseResult, service: str = "", waits: float = READ_SECONDS, answer: ProviderAnswer | None = None
+) -> Attempt:
+    """The outcome of an attempt, by the provider's own answer. Without one Apprise's log text must do."""
+    if answer is not None and answer.code:
+        return Attempt(Outcome.TEMPORARY, phrase("the provider refused with its code {n}", n=answer.code), answer.wait)
     if result.status == AppriseResultStatus.SUCCESS:
-        return Attempt(Outcome.SENT)
+        return Attempt(Outcome.SENT, provider_id=answer.id if answer is not None else "")
+    if answer is not None and not answer.is_success:
+        return classify_status(answer.status)._replace(wait=answer.wait)
     if result.status == AppriseResultStatus.TIMEOUT:
         return Attempt(Outcome.UNKNOWN, Phrase("the provider did not answer in time"))
     attempts = [attempt for service_ in result for attempt in service_]

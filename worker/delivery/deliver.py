@@ -120,7 +120,7 @@ class Deliverer:
         self,
         run: Runtime,
         wake_others: Callable[[Iterable[Shard | Partition]], object] = lambda _: None,
-        sent: Callable[[Page], object] = lambda _: None,
+        sent: Callable[[Page, Attempt], object] = lambda _, __: None,
     ) -> None:
         self._run, self._store, self._keys = run, run.store, run.store.keys
         self._wake_others, self._sent = wake_others, sent
@@ -413,7 +413,7 @@ class Deliverer:
         one.trip.count(measurements.of_notification(channel, event.attempt.outcome, event.seconds))
         one.due = True
         if event.attempt.outcome is Outcome.SENT and len(message.pages) == 1:
-            self._sent(message.pages[0].owed.page)
+            self._sent(message.pages[0].owed.page, event.attempt)
 
     def _record(
         self, one: PartitionRun, message: OutgoingMessage, page: PageInHand, attempt: Attempt, now: datetime

@@ -16,7 +16,7 @@ import threading
 import time
 from contextlib import suppress
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 from weakref import WeakSet
 
 import requests
@@ -154,6 +154,18 @@ def _environment(host: str, verify: Any, _: str) -> dict[str, Any]:
     return dict(found)
 
 
+class Follower(Protocol):
+    """Sees the requests of a thread."""
+
+    def amended(self, url: str, named: dict[str, Any]) -> dict[str, Any]:
+        """The arguments of a request, as they are to be sent."""
+        ...
+
+    def answered(self, response: Response) -> None:
+        """A response arrived."""
+        ...
+
+
 class Requests:
     """Stands for the module `requests`. Its functions use the session of the calling thread."""
 
@@ -163,7 +175,24 @@ class Requests:
     def __getattr__(self, name: str) -> Any:
         return getattr(requests, name)
 
+    def follow(self, follower: "Follower | None") -> None:
+        """Let a follower see each request of the calling thread, and its response; None: nobody."""
+        self._threads.follower = follower
+
     def request(self, method: str, url: str, **named: Any) -> Response:
+        """Send a request, by the session of the calling thread.
+
+        Raises:
+            requests.RequestException: no response, or an unreadable one.
+        """
+        follower: Follower | None = getattr(self._threads, "follower", None)
+        if follower is None:
+            return self._request(method, url, **named)
+        response = self._request(method, url, **follower.amended(url, named))
+        follower.answered(response)
+        return response
+
+    def _request(self, method: str, url: str, **named: Any) -> Response:
         """Send a request on a connection that is open, if there is one.
 
         A connection that the server has just closed is replaced once: that shows only when it is used.

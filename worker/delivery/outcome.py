@@ -1,6 +1,7 @@
 """The outcome of an attempt to send, and the receipt it is worth: one table each."""
 
 import re
+from datetime import timedelta
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
@@ -21,10 +22,15 @@ class Outcome(StrEnum):
 
 
 class Attempt(NamedTuple):
-    """An outcome and the reason, for people; never the text of the page."""
+    """An outcome and the reason, for people; never the text of the page.
+
+    `wait`: how long the provider asks to wait before a retry. `provider_id`: its own id of the message.
+    """
 
     outcome: Outcome
     detail: Phrase = Phrase("")
+    wait: timedelta | None = None
+    provider_id: str = ""
 
 
 RETRYABLE_4XX = frozenset({408, 409, 423, 425, 429})

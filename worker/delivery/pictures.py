@@ -10,6 +10,7 @@ from alerts.state import PatientState
 from alerts.wording.catalogue import in_english
 from config.site import URGENCIES, Language, Site, Urgency
 from worker.delivery.agreement import mark
+from worker.delivery.answers import StoredAnswers
 from worker.delivery.channel import MessageContext, send_picture, takes_picture
 from worker.delivery.rendering import Rendered
 from worker.links import links_of
@@ -33,7 +34,8 @@ def message_context(run: Runtime) -> MessageContext:
     def link(page: Page) -> str:
         return links.page(page.id, page.to, page.at) if page.episodes else ""
 
-    return MessageContext(settings.receiver_url, link, reports)
+    answers = StoredAnswers(run.store.redis, run.store.keys, links)
+    return MessageContext(settings.receiver_url, link, reports, answers)
 
 
 def wants_picture(run: Runtime, page: Page) -> bool:

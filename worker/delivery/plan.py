@@ -1,6 +1,6 @@
 """What is sent now and what becomes of it: pure functions of a channel's queue and of an attempt."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -8,6 +8,9 @@ from msgspec.structs import replace
 from config.site import DeliveryPolicy, Limit
 from worker.delivery.outcome import Attempt, Outcome, ReceiptOutcome, receipt_for
 from worker.store.codec import Owed
+
+LONGEST_WAIT = timedelta(minutes=5)
+"""The longest Retry-After of a provider that is obeyed. The ladder goes on meanwhile."""
 
 CRASHES_BEFORE_REPORT = 2
 """Attempts in a row whose worker died before we report it: one death may be a restart."""
@@ -52,6 +55,7 @@ def after(owed: Owed, number: int, attempt: Attempt, policy: DeliveryPolicy, now
         return AttemptResult(None, None, "sent")
     lost = "undeliverable" in (news, owed.reported)
     wait = policy.retry_backoff[-1 if lost else min(number, len(policy.retry_backoff)) - 1]
+    wait = max(wait, min(attempt.wait or wait, LONGEST_WAIT))
     return AttemptResult(replace(owed, attempts=number, reported=news or owed.reported), now + wait, news)
 
 

@@ -9,8 +9,10 @@ from functools import partial
 from queue import SimpleQueue
 
 from alerts.pages.page import Page
+from worker.delivery import follow
 from worker.delivery.agreement import mark
 from worker.delivery.deliver import Deliverer
+from worker.delivery.outcome import Attempt
 from worker.delivery.pictures import send_trend, wants_picture
 from worker.delivery.sending import SEND_SECONDS
 from worker.runtime.runtime import Runtime
@@ -29,7 +31,7 @@ class DeliveryProcess:
     """Delivers in the background of a worker process, from its first wake-up on. Make it after a fork."""
 
     def __init__(self, run: Runtime, wake: Callable[[Iterable[Shard | Partition]], object]) -> None:
-        self._run = run
+        self._run, self._wake = run, wake
         self._deliverer = Deliverer(run, wake, self._after)
         self._aside: SimpleQueue[Callable[[], object]] = SimpleQueue()
         self._threads = [
@@ -52,7 +54,13 @@ class DeliveryProcess:
         self._deliverer.stop()
         self._threads[0].join(STOP_SECONDS)
 
-    def _after(self, page: Page) -> None:
+    def follow(self) -> None:
+        """Ask, in the background, about the pages that ring at a provider."""
+        self.aside(lambda: self._wake(follow.follow(self._run)))
+
+    def _after(self, page: Page, attempt: Attempt) -> None:
+        if follow.is_followed(self._run.site.on_call.channels.get(page.channel), attempt):
+            self.aside(partial(follow.begin, self._run, page, attempt))
         if page.assessed_at is not None and wants_picture(self._run, page):
             address = mark(self._run.site.on_call.channels.get(page.channel))
             self.aside(partial(self._picture, page.id, page.channel, address, page.assessed_at))

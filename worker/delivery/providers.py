@@ -30,8 +30,8 @@ _NUMBERS = _by("p1", "p2", "p3", "p5", "p3")
 
 EMERGENCY_EVERY_SECONDS = 60
 EMERGENCY_FOR_SECONDS = 300
-"""Pushover rings until somebody taps in its app. We do not hear of the tap, nor does Pushover of our acknowledgement:
-so it stops before the ladder's next page."""
+"""Pushover rings until somebody taps in its app, or the page is answered here (`worker/delivery/follow.py`). It stops
+before the ladder's next page in any case."""
 
 
 class ProviderOptions(NamedTuple):
@@ -45,18 +45,21 @@ class ProviderOptions(NamedTuple):
     fixed: tuple[tuple[str, str], ...] = ()
     quiet: tuple[tuple[str, str], ...] = ()
     """The quietest parameters, if the priority of `low` is not the quietest."""
-    link: Callable[[str, str], dict[str, str]] | None = None
+    link: Callable[[str, str, tuple[str, str] | None], dict[str, str]] | None = None
 
 
-def _ntfy_link(link: str, label: str) -> dict[str, str]:
-    return {"click": link, "actions": f"view, {label}, {link}"}
+def _ntfy_link(link: str, label: str, action: tuple[str, str] | None) -> dict[str, str]:
+    """The first button acknowledges the page, by a POST of the app itself; the second opens it."""
+    view = f"view, {label}, {link}"
+    answer = f"http, {action[1]}, {action[0]}, method=POST, clear=true; " if action is not None else ""
+    return {"click": link, "actions": answer + view}
 
 
-def _pushover_link(link: str, label: str) -> dict[str, str]:
+def _pushover_link(link: str, label: str, _: tuple[str, str] | None) -> dict[str, str]:
     return {"url": link, "url_title": label}
 
 
-def _click(link: str, _: str) -> dict[str, str]:
+def _click(link: str, _: str, __: tuple[str, str] | None) -> dict[str, str]:
     return {"click": link}
 
 
@@ -139,8 +142,10 @@ def notify_type(page: Page) -> str:
     return "success" if page.reason in ENDED else NOTIFY_TYPE[page.urgency]
 
 
-def extras(service: str, page: Page, link: str, label: str) -> dict[str, str]:
+def extras(service: str, page: Page, link: str, label: str, action: tuple[str, str] | None = None) -> dict[str, str]:
     """The parameters of a service for a page; none for a service outside the table.
+
+    `action`: the address to which an answer is posted, and the label of its button.
 
     The key is the page's id, not the episode's: a retry is then the same alert, and a worsening or a repeat is a new
     one. Under the episode's id it would vanish in an alert that somebody has acknowledged there.
@@ -156,7 +161,7 @@ def extras(service: str, page: Page, link: str, label: str) -> dict[str, str]:
     if service == "pover" and page.urgency == "critical":
         found |= {"interval": str(EMERGENCY_EVERY_SECONDS), "expire": str(EMERGENCY_FOR_SECONDS)}
     if options.link is not None and link:
-        found |= options.link(link, label)
+        found |= options.link(link, label, action)
     return found
 
 
@@ -251,6 +256,9 @@ SMS = frozenset(
     }
 )
 """Services that send text messages: in the GSM alphabet, and without a picture."""
+
+ANSWERED_SMS = frozenset({"twilio", "vonage", "nexmo"})
+"""Services whose replies come back (`worker/gateway/provider_answers.py`)."""
 
 SMS_MOST = 160
 

@@ -58,6 +58,17 @@ def reply_hint(page: Page, link: str) -> ReplyHint:
     return ReplyHint(link, say("To answer: {command}", page.language, command=command))
 
 
+def with_number(hint: ReplyHint, number: str, language: Language) -> ReplyHint:
+    """The same hint with the number by which a text message is answered. The number alone where not both fit."""
+    words = say("Reply {number}: I have it", language, number=number)
+    return ReplyHint(f"{hint.link}\n{words}" if hint.link else words, words)
+
+
+def answer_label(language: Language) -> str:
+    """The label of a button that acknowledges the page."""
+    return say("I have it", language)
+
+
 def link_label(language: Language) -> str:
     """The label of a button that opens the link. The link only shows the page."""
     return say("To answer: {link}", language, link="").strip(" :")

@@ -6,8 +6,7 @@ It follows no redirect, because the token is for this host alone.
 import json
 import logging
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from http import HTTPStatus
@@ -18,6 +17,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from config.settings import Settings
 from worker.fhir_export.bundle import Resource, transaction
+from worker.runtime.retry_after import retry_after
 
 log = logging.getLogger(__name__)
 
@@ -103,18 +103,7 @@ def _verdict(response: httpx.Response, body: bytes, now: datetime) -> PutResult:
         why += ", a redirection, which is not followed"
     elif status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         why += ": the token is not accepted"
-    return PutResult(PutOutcome.FAILED, why, _retry_after(response.headers.get("retry-after", ""), now))
-
-
-def _retry_after(text: str, now: datetime) -> timedelta | None:
-    """The wait that a Retry-After asks for. It contains seconds or a date."""
-    if text.isdecimal() and len(text) <= len(str(timedelta.max.days)):
-        return timedelta(seconds=int(text))
-    try:
-        at = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return max((at if at.tzinfo is not None else at.replace(tzinfo=UTC)) - now, timedelta(0))
+    return PutResult(PutOutcome.FAILED, why, retry_after(response.headers.get("retry-after", ""), now))
 
 
 def _diagnostics(body: bytes) -> str:

@@ -184,6 +184,15 @@ class Keys(NamedTuple):
         """Set while one worker's ticker looks for due work on behalf of all: `what` is "due" or "exports"."""
         return f"{self.namespace}:tick_claimed:{what}"
 
+    @property
+    def followed(self) -> str:
+        """Pages that ring at a provider until they are answered -> the provider's receipt."""
+        return f"{self.namespace}:followed"
+
+    def answer_number(self, channel: str, number: str) -> str:
+        """The page that a number answers by a text message."""
+        return f"{self.namespace}:answer_number:{channel}:{number}"
+
     def reports(self, channel: str, episode: str) -> str:
         """The number of the last page of an episode that an alert manager has accepted."""
         return f"{self.namespace}:reports:{channel}:{episode}"

@@ -27,12 +27,12 @@ TYPES = {
         b"stream": "inbox journal exports refused suspended test",
         b"hash": "states revisions outbox unregistered episodes last_seen unmapped unmapped_examples watchdog feeds"
         " fhir_versions"
-        " begun: workers measurements unreadable unreadable_values waiting_bytes"
+        " followed begun: workers measurements unreadable unreadable_values waiting_bytes"
         " messages_lately messages_total"
         " dead_letters dead_letter_times dead_letter_bytes dead_letters_dropped",
         b"zset": "timers seen fhir_written agenda: queue: critical: sent: dead_letters_of: dead_letters_dropping",
         b"string": "export_lease crashes cursor suspect lease wakeup_pending receipts"
-        " tick_claimed: delivery_lease: delivery_wakeup: clock schema reports:",
+        " tick_claimed: delivery_lease: delivery_wakeup: clock schema reports: answer_number:",
     }.items()
     for name in names.split()
 }

@@ -235,6 +235,16 @@ def test_an_idle_tick_costs_two_trips(store: Store, sent: Sent, monkeypatch: pyt
     assert sent == []
 
 
+def test_while_a_page_rings_at_a_provider_one_worker_asks_every_five_seconds(store: Store, sent: Sent) -> None:
+    tick(app)
+    assert ("follow", ()) not in sent
+    store.redis.hset(KEYS.followed, "e7.1", "{}")
+    store.redis.delete(KEYS.tick_claimed(module.FOLLOW))
+    for _ in range(2):
+        tick(app)
+    assert sent.count(("follow", ())) == 1
+
+
 def test_a_worker_that_cannot_wake_leaves_it_to_the_next(
     store: Store, sent: Sent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
