@@ -231,3 +231,37 @@ def test_a_long_stay_that_comes_up_to_two_hours_late_has_the_course_of_one_in_or
     assert one.result_cache.course.last.episodes >= 1
     assert other.result_cache.course.last == one.result_cache.course.last
     assert other.last_values == one.last_values
+
+
+# -- what thinning dropped -------------------------------------------------------------------------
+
+OPENED = INFUSED + 2 * HOUR
+
+
+def nine_days_of_fever() -> Iterator[AnyMessage]:
+    """A fever that began at `OPENED`, rose for hours, and lasted: of its first day the chart keeps the extremes."""
+    yield registered()
+    for number in range(1, 9 * 24):
+        value = "36.8" if number < 2 else "39.5" if number == 6 else "38.3"
+        at = INFUSED + number * HOUR
+        yield message("reading", at, reading="temperature", value=value, unit="Cel", by="person", id=f"m{number}")
+
+
+@pytest.mark.parametrize("stored", [True, False])
+@pytest.mark.parametrize("late", ["a discharge", "a temperature"])
+def test_the_course_of_what_thinning_dropped_outlasts_a_later_change(late: str, stored: bool) -> None:
+    """A course that began anew would be that of the entries still kept: CRS since the highest fever of its first day.
+
+    Two stays of real charting were assessed so until the course was kept at earlier times.
+    """
+    end = INFUSED + 9 * 24 * HOUR
+    change = (
+        message("discharge", end, source="ehr")
+        if late == "a discharge"
+        else message("reading", end - 5 * HOUR - MINUTE, reading="temperature", value="38.4", unit="Cel", by="person")
+    )
+    messages = [(timedelta(0), item) for item in nine_days_of_fever()]
+    *_, (now, state) = lived(arriving([*messages, (end - change.effective, change)]), stored=stored)
+    assert assess(state.chart, now, SITE).course.opened_at == INFUSED + 6 * HOUR
+    carried = assess(state.chart, now, SITE, state.result_cache).course
+    assert (carried.opened_at, carried.episodes, carried.highest) == (OPENED, 1, 1)
