@@ -190,6 +190,9 @@ class Feed(Configuration):
     """A source whose silence is a fault."""
 
     silent_after: Duration
+    heartbeat: Duration | None = Field(
+        None, description="The heartbeat period of its FHIR Subscriptions; one that misses two is silent"
+    )
 
 
 class OnCall(Configuration):

@@ -21,6 +21,7 @@ from worker.commands import (
     responses,
     route,
     service,
+    subscriptions,
     unreadable,
 )
 from worker.commands.common import data_option
@@ -92,6 +93,7 @@ main.add_section(
 main.add_section(
     "Intake and export",
     *(intake.parse, intake.source_key, intake.unmapped_codes, intake.dead_letters, unreadable.unreadable),
+    subscriptions.subscriptions,
     fhir_export.fhir_export,
 )
 main.add_section("Record", audit.audit)

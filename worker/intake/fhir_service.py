@@ -3,30 +3,39 @@
 Every answer is FHIR's JSON, also to an address or a method that does not exist.
 """
 
+import logging
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
+from redis.client import Pipeline
 from redis.exceptions import WatchError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from alerts.message_fields import visible
 from worker.intake.endpoint import Endpoint, RefusedRequest, RequestSource, answer, guarded, response
 from worker.intake.fhir import capability
 from worker.intake.fhir.conditions import decide, questions, updated_twice
 from worker.intake.fhir.entries import SentResource, UnreadableResource, decode, entries_of, kind_of
 from worker.intake.fhir.interaction import TYPES, BadRequest, Interaction, of_request
+from worker.intake.fhir.notifications import ID_ONLY, SubscriptionNotification, names_in, notification_of
 from worker.intake.fhir.operation_outcome import issue, issues_of, of_bundle, of_item, status_of
 from worker.intake.fhir.take import is_test, take_entries
 from worker.intake.foreseen import foreseen
 from worker.intake.parsed import ElementOutcome, Parsed
 from worker.intake.permissions import permitted
-from worker.intake.quota import is_refused, why_refused
+from worker.intake.quota import all_kept, is_refused, why_refused
 from worker.intake.store import Put
 from worker.store.capacity import IntakeStoppedError
+from worker.store.inbox import SOURCE_SHOWN
+from worker.store.subscriptions import SubscriptionName, Subscriptions
+
+log = logging.getLogger(__name__)
 
 CONTENT_TYPES = ("application/fhir+json", "application/json", "application/json+fhir")
 ATTEMPTS = 20
@@ -99,6 +108,7 @@ class FhirService:
         """
         store, source = self._endpoint.store, sender.source
         budget = self._endpoint.budget()
+        notification = notification_of(resource) if resource["resourceType"] == "Bundle" else None
         entries = entries_of(resource, interaction)
         asked = questions(entries)
         versions = store.versions(source.name)
@@ -108,8 +118,37 @@ class FhirService:
         parsed = foreseen(permitted(taken, source), now, sender.site)
         if resource["resourceType"] == "Bundle" and kind_of(resource) == "transaction":
             _require_whole(entries, parsed)
+        if notification is not None:
+            return store.put(all_kept(parsed), now, self._recording(notification, resource, source.name, now))
         condition = partial(versions.require, known=known, names=asked.names, searches=asked.searches)
         return store.put(parsed, now, condition if asked.conditional else None)
+
+    def _recording(
+        self, notification: SubscriptionNotification, bundle: dict[str, Any], source: str, now: datetime
+    ) -> Callable[[Pipeline], None]:
+        """What records a notification in the transaction that stores its resources.
+
+        Raises:
+            RefusedRequest: it names its resources and holds none.
+        """
+        names = names_in(bundle)
+        if notification.carries_events and not names:
+            log.warning("a notification of %s from %s holds no resource and was refused", *_shown(notification, source))
+            raise RefusedRequest(HTTPStatus.UNPROCESSABLE_ENTITY, issue(ID_ONLY))
+        store = self._endpoint.store
+        return partial(
+            Subscriptions(store.redis, store.keys).begin,
+            name=SubscriptionName(source, notification.subscription),
+            status=notification.status,
+            count=notification.highest,
+            events=notification.received(names),
+            now=now,
+            begins=notification.begins,
+        )
+
+
+def _shown(notification: SubscriptionNotification, source: str) -> tuple[str, str]:
+    return visible(notification.subscription)[:SOURCE_SHOWN], source[:SOURCE_SHOWN]
 
 
 def address_of(path: str) -> _Address:

@@ -1,4 +1,4 @@
-"""Deliveries over the quota (`worker.store.capacity`). Each is refused whole, and the answer gives the reason."""
+"""What is kept of a delivery, and deliveries over the quota (`worker.store.capacity`), which are refused whole."""
 
 from worker.intake.parsed import ElementOutcome, ElementResult, Parsed, ParsedResource
 
@@ -40,3 +40,14 @@ def is_refused(parsed: Parsed) -> bool:
 def why_refused(parsed: Parsed) -> str:
     """The reason, for the answer."""
     return parsed.items[0].elements[0].why
+
+
+def all_kept(parsed: Parsed) -> Parsed:
+    """A delivery whose sender reads no answer to its parts: what would be refused becomes a dead letter."""
+    items = (item._replace(elements=tuple(map(_kept, item.elements))) for item in parsed.items)
+    return parsed._replace(items=tuple(items))
+
+
+def _kept(element: ElementResult) -> ElementResult:
+    refused = element.outcome is ElementOutcome.REFUSED
+    return element._replace(outcome=ElementOutcome.DEAD_LETTER) if refused else element

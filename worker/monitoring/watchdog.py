@@ -23,7 +23,16 @@ from worker.audit import feed
 from worker.clock import milliseconds
 from worker.delivery.agreement import owing
 from worker.fhir_export import circuit_breaker
-from worker.monitoring import beats, clock_jump, emergency_page, floods, incidents, set_back, unregistered
+from worker.monitoring import (
+    beats,
+    clock_jump,
+    emergency_page,
+    floods,
+    incidents,
+    set_back,
+    subscriptions,
+    unregistered,
+)
 from worker.monitoring.beats import Beats
 from worker.monitoring.canary import Canary
 from worker.monitoring.incidents import MISSED, Incidents
@@ -139,6 +148,7 @@ def _found(run: Runtime, overdue: Overdue, workers: Beats, now: datetime) -> dic
     found |= set_back.found(store)
     found |= feed.behind(store, now)
     found |= _dropped(store, now)
+    found |= subscriptions.found(store, run.site, now)
     if run.settings.exports:
         found |= _fhir_base(store, now)
     consumers = beats.consumers_by_queue(workers)

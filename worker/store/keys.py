@@ -267,6 +267,11 @@ class Keys(NamedTuple):
         return f"{self.namespace}:audit_lease"
 
     @property
+    def subscriptions(self) -> str:
+        """Hash: source and FHIR Subscription -> what is known of it (`worker.store.subscriptions`)."""
+        return f"{self.namespace}:subscriptions"
+
+    @property
     def watchdog(self) -> str:
         """Hash: what the watchdog found at its last run."""
         return f"{self.namespace}:watchdog"

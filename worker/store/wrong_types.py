@@ -26,7 +26,7 @@ TYPES = {
     for kind, names in {
         b"stream": "inbox journal exports refused suspended test",
         b"hash": "states revisions outbox unregistered episodes last_seen unmapped unmapped_examples watchdog feeds"
-        " fhir_versions"
+        " fhir_versions subscriptions"
         " followed begun: workers measurements unreadable unreadable_values waiting_bytes"
         " messages_lately messages_total"
         " dead_letters dead_letter_times dead_letter_bytes dead_letters_dropped",

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from worker.intake.fhir.interaction import CREATE, BadRequest, Interaction, of_entry
 from worker.intake.fhir.logical_id import ID, identifier_text, logical_id
+from worker.intake.fhir.notifications import notification_of
 from worker.intake.fhir.references import BundleEntry
 from worker.intake.fhir.resources import Around
 from worker.intake.fhir.withdrawals import SentMessage
@@ -75,9 +76,12 @@ def entries_of(resource: dict[str, Any], interaction: Interaction = CREATE) -> l
     if kind_of(resource).endswith("-response"):
         element = ignored("Bundle", f"a {kind_of(resource)} is an answer, no input")
         return [SentResource("Bundle", interaction, settled=ParsedResource("fhir", "", "", (element,)))]
+    notification = notification_of(resource)
     listed = resource.get("entry", [])
     if not isinstance(listed, list) or len(listed) > MOST_ENTRIES:
         raise UnreadableResource(f"entry: write a list of at most {MOST_ENTRIES} entries")
+    if notification is not None:
+        return [_status(), *(_notified(index, entry) for index, entry in enumerate(listed[1:], start=1))]
     return [_checked(_entry(index, entry)) for index, entry in enumerate(listed)]
 
 
@@ -110,6 +114,23 @@ def identifiers_of(resource: dict[str, Any]) -> tuple[str, ...]:
     except ValidationError:
         return ()
     return tuple(identifier_text(item) for item in found[:INDEXED] if item.value)
+
+
+def _status() -> SentResource:
+    """The first entry of a notification."""
+    element = ignored("entry[0]", "the status of a Subscription", understood=True)
+    return SentResource("entry[0]", CREATE, settled=ParsedResource("fhir", "", "", (element,)))
+
+
+def _notified(index: int, entry: Any) -> SentResource:
+    """An entry of a notification. Its request says what was done at the server, not what is to be done here."""
+    request = entry.get("request") if isinstance(entry, dict) else None
+    method = request.get("method") if isinstance(request, dict) else None
+    bare = {name: value for name, value in entry.items() if name != "request"} if isinstance(entry, dict) else entry
+    made = _entry(index, bare)
+    if method == "DELETE" and made.sent is None:
+        return made.refuse("deleted at the server, which is no correction; withdraw it with entered-in-error")
+    return made._replace(interaction=Interaction("PUT" if method == "PUT" else "POST"))
 
 
 def _entry(index: int, entry: Any) -> SentResource:

@@ -12,7 +12,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, St
 _T = TypeVar("_T")
 
 
-class _Fhir(BaseModel):
+class FhirModel(BaseModel):
+    """A part of a FHIR type. Elements that are not read are ignored."""
+
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
@@ -43,7 +45,7 @@ Parts = Annotated[tuple[_T, ...], FailFast(), Field(max_length=1_000)]
 Listed = Annotated[tuple[_T, ...], FailFast(), Field(max_length=MOST_LISTED)]
 
 
-class Coding(_Fhir):
+class Coding(FhirModel):
     """One code of one system."""
 
     system: Short = ""
@@ -51,14 +53,14 @@ class Coding(_Fhir):
     display: Short = ""
 
 
-class Concept(_Fhir):
+class Concept(FhirModel):
     """A CodeableConcept."""
 
     coding: Some[Coding] = ()
     text: str = ""
 
 
-class Identifier(_Fhir):
+class Identifier(FhirModel):
     """A business identifier; `system` is its assigning authority."""
 
     system: Short = ""
@@ -66,14 +68,14 @@ class Identifier(_Fhir):
     type: Concept | None = None
 
 
-class Reference(_Fhir):
+class Reference(FhirModel):
     """A literal or logical reference."""
 
     reference: Short = ""
     identifier: Identifier | None = None
 
 
-class Quantity(_Fhir):
+class Quantity(FhirModel):
     """A number with its unit. `comparator`: it is only a bound."""
 
     value: Number | None = None
@@ -83,21 +85,21 @@ class Quantity(_Fhir):
     code: Short = ""
 
 
-class Period(_Fhir):
+class Period(FhirModel):
     """A period. If `end` is missing, it continues."""
 
     start: Short = ""
     end: Short = ""
 
 
-class Range(_Fhir):
+class Range(FhirModel):
     """A reference range."""
 
     low: Quantity | None = None
     high: Quantity | None = None
 
 
-class _Measured(_Fhir):
+class _Measured(FhirModel):
     code: Concept = Concept()
     valueQuantity: Quantity | None = None  # noqa: N815
     valueCodeableConcept: Concept | None = None  # noqa: N815
@@ -127,7 +129,7 @@ class Observation(_Measured):
     component: Parts[Component] = ()
 
 
-class Around(_Fhir):
+class Around(FhirModel):
     """A resource from which others inherit: name and patient, from some kinds also the time."""
 
     id: Short = ""
@@ -144,18 +146,18 @@ class DiagnosticReport(Around):
     result: Listed[Reference] = ()
 
 
-class Meta(_Fhir):
+class Meta(FhirModel):
     """The time of the last change, and labels."""
 
     lastUpdated: Short = ""  # noqa: N815
     security: Some[Coding] = ()
 
 
-class Ingredient(_Fhir):
+class Ingredient(FhirModel):
     itemCodeableConcept: Concept | None = None  # noqa: N815
 
 
-class Medication(_Fhir):
+class Medication(FhirModel):
     """A product, by code or by ingredients."""
 
     id: Short = ""
@@ -163,13 +165,13 @@ class Medication(_Fhir):
     ingredient: Some[Ingredient] = ()
 
 
-class Dosage(_Fhir):
+class Dosage(FhirModel):
     """The amount of a dose."""
 
     dose: Quantity | None = None
 
 
-class MedicationAdministration(_Fhir):
+class MedicationAdministration(FhirModel):
     """An administration, complete or in progress."""
 
     id: Short = ""
@@ -185,7 +187,7 @@ class MedicationAdministration(_Fhir):
     meta: Meta | None = None
 
 
-class Coded(_Fhir):
+class Coded(FhirModel):
     """A resource of any kind, with its code."""
 
     code: Concept = Concept()
@@ -205,7 +207,7 @@ class Procedure(Coded):
     meta: Meta | None = None
 
 
-class Patient(_Fhir):
+class Patient(FhirModel):
     """A person, by identifiers."""
 
     id: Short = ""
