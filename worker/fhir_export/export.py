@@ -27,6 +27,7 @@ from worker.fhir_export.client import PutOutcome, PutResult
 from worker.fhir_export.communication import ExportedPage, communication, updated
 from worker.fhir_export.communication import pack as pack_page
 from worker.fhir_export.communication import unpack as unpack_page
+from worker.fhir_export.episodes import episode_resource
 from worker.fhir_export.observation import observation
 from worker.fhir_export.records import Item
 from worker.store import schema, unreadable
@@ -206,6 +207,9 @@ class _ShardExport:
                 if item["kind"] in GRADES:
                     resources.append(observation(item, entry.issued, self._settings))
                     continue
+                if item["kind"] == "episode":
+                    resources += filter(None, [episode_resource(item, self._settings)])
+                    continue
                 for page in _pages_of(item):
                     before = known.get(page)
                     after = ExportedPage(page=item) if item["kind"] == "page" else before and updated(before, item)
@@ -248,7 +252,7 @@ def _pages_of(item: Item) -> list[str]:
 
 def _refusal(resource: Resource, result: PutResult, now: datetime) -> DeadLetter:
     kind, _, name = name_of(resource)
-    patient = resource["subject"]["identifier"]["value"]
+    patient = (resource.get("subject") or resource["for"])["identifier"]["value"]
     why = f"{result.why}: {result.diagnostics}" if result.diagnostics else result.why
     return DeadLetter(now, SOURCE, patient, f"{kind} {name}", why, json.dumps(resource, ensure_ascii=False), "export")
 

@@ -8,6 +8,11 @@ GRADE = "urn:cartwatch:grade"
 PAGE = "urn:cartwatch:page"
 """Identifiers of pages."""
 
+EPISODE = "urn:cartwatch:episode"
+"""Identifiers of episodes."""
+
+FLAG_CATEGORY = "http://terminology.hl7.org/CodeSystem/flag-category"
+
 MESSAGE = "urn:cartwatch:message"
 """Identifiers of received messages: the source, a bar, and the id that its source gave it."""
 

@@ -126,7 +126,7 @@ def _evaluate(
             commit.states[patient] = states[patient] = advanced
         commit.effects.add(effects)
         if exporting:
-            exports.extend(records_of(advanced, messages, effects))
+            exports.extend(records_of(state, advanced, messages, effects, now, site))
     commit.configuration = config_digest(site)
     commit.owed = [owing(page, site) for page in commit.effects.pages]
     commit.exports = pack_export(exports) if exports else b""

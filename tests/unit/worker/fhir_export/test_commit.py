@@ -82,8 +82,9 @@ def test_a_page_is_about_no_retracted_grade(ward: Exporting) -> None:
     assert state is not None
     page = {**ward.crs_page(), "about": []}
     gone = {name: (replace(series[-1], retracted=True),) for name, series in state.issued_grades.items()}
-    assert records_of(replace(state, issued_grades=gone), [], Effects(events=[page])) == [page]
-    assert records_of(state, [], Effects(events=[page])) != [page]
+    retracted = replace(state, issued_grades=gone)
+    assert records_of(retracted, retracted, [], Effects(events=[page]), NOW, SITE) == [page]
+    assert records_of(state, state, [], Effects(events=[page]), NOW, SITE) != [page]
 
 
 def test_an_acknowledgement_names_the_pages_of_its_episode(ward: Exporting) -> None:
@@ -105,7 +106,7 @@ def test_the_journal_s_other_lines_are_nobody_else_s_business(ward: Exporting) -
     page = ward.crs_page()
     close = {"type": "closure", "id": "c", "source": "gateway", "patient": "P1", "effective": NOW.isoformat()}
     ward.comes({**close, "episode": page["episode"], "by": "haematologist-1", "why": "no CRS"})
-    assert {item["kind"] for item in ward.items()} <= {"grade", "page", "cancelled"}
+    assert {item["kind"] for item in ward.items()} <= {"grade", "page", "cancelled", "episode"}
 
 
 def test_so_many_batches_wait_at_most(ward: Exporting, monkeypatch: pytest.MonkeyPatch) -> None:
