@@ -93,18 +93,15 @@ class WatchedConfig(Generic[T]):
     def refresh(self, *, at_once: bool = False) -> None:
         """Check the files if the last check is a second ago, if they are still changing, or `at_once`.
 
-        A change that is older than `SETTLED_SECONDS` is then in force. One thread checks. Meanwhile the others use the
-        present value, but `at_once` waits for the check.
+        A change that is older than `SETTLED_SECONDS` is then in force. One thread checks, and the others wait for it: a
+        page composed while it loads the new version would go to whoever had the old one.
         """
         settling = self._seen != self._tried
         if self._folder is None or not (at_once or settling or self._timer() - self._looked >= LOOK_EVERY_SECONDS):
             return
-        if self._looking.acquire(blocking=at_once):
-            try:
-                self._looked = self._timer()
-                self._check(self._folder)
-            finally:
-                self._looking.release()
+        with self._looking:
+            self._looked = self._timer()
+            self._check(self._folder)
 
     def watch(self, over: threading.Event) -> None:
         """Check in a thread, until the event is set, as often as a version must last to be in force.

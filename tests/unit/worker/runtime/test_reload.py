@@ -230,6 +230,43 @@ def test_who_must_know_looks_at_once(in_force: SiteConfig, wall: Wall, tmp_path:
     assert in_force.site.on_call.name == "Another hospital"
 
 
+def test_who_asks_while_another_thread_reads_a_change_waits_for_it(timer: Timer, wall: Wall, tmp_path: Path) -> None:
+    reads, asked = threading.Event(), threading.Event()
+    folder(tmp_path)
+
+    def slowly(changed: Path | None) -> Site:
+        if wall.ahead:
+            reads.set()
+            assert asked.wait(10)
+        return load_site(changed)
+
+    in_force = SiteConfig(slowly, tmp_path, timer, wall)
+    inner = in_force._looking
+
+    class Looking:
+        """The lock, which says when somebody asks for it while the change is read."""
+
+        def acquire(self, *, blocking: bool = True) -> bool:
+            if reads.is_set():
+                asked.set()
+            return inner.acquire(blocking)
+
+        def __enter__(self) -> None:
+            self.acquire()
+
+        def __exit__(self, *_: object) -> None:
+            inner.release()
+
+    in_force._looking = Looking()  # type: ignore[assignment]
+    write(tmp_path, RENAMED)
+    timer.at, wall.ahead = timer.at + 60, 60
+    reader = threading.Thread(target=in_force.refresh)
+    reader.start()
+    assert reads.wait(10)
+    assert in_force.site.on_call.name == "Another hospital"
+    reader.join()
+
+
 def test_a_process_that_watches_keeps_up_though_it_is_asked_nothing(
     in_force: SiteConfig, timer: Timer, wall: Wall, tmp_path: Path
 ) -> None:
