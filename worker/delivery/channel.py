@@ -35,6 +35,7 @@ from worker.delivery.rendering import (
     wants_reply,
     with_number,
 )
+from worker.delivery.smtp import bound_dialogues
 from worker.delivery.transport import ProviderAnswer, Transport
 
 CONNECT_SECONDS = 4
@@ -45,6 +46,7 @@ PICTURE_READ_SECONDS = 6
 PICTURE_NAME = "trend.png"
 
 bound_responses()
+bound_dialogues()
 
 
 class AnswerWays(Protocol):

@@ -6,7 +6,7 @@ plugin's own module by a stand-in. It has one session for each thread, and one t
 shared. All other names are those of `requests`.
 
 `requests` reads a whole response into memory, so a provider that answers without end would exhaust the sender. And its
-read timeout is for one read, so an answer in drips would never end. `cut_off` ends the requests of a thread.
+read timeout is for one read, so an answer in drips would never end: `cut_off` can end its connections (`sockets.py`).
 """
 
 import os
@@ -14,16 +14,16 @@ import socket
 import sys
 import threading
 import time
-from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Protocol
-from weakref import WeakSet
 
 import requests
 from requests import PreparedRequest, Response, Session, sessions
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from worker.delivery.sockets import Handled
 
 RESPONSE_LIMIT = 64 * 1024
 """Bytes of a response that are read; a provider sends a few hundred."""
@@ -33,43 +33,17 @@ KEPT_SECONDS = 3.0
 
 _PART = 8 * 1024
 
-_open: dict[int, set[socket.socket]] = {}
-"""Handles of the sockets that each thread has open. They are duplicates, because a TLS socket takes its socket over."""
 
-
-_cut_off: WeakSet[threading.Thread] = WeakSet()
-
-
-def cut_off(thread: threading.Thread) -> None:
-    """End the requests of a thread, for good: whatever it reads next is the end of its connection."""
-    _cut_off.add(thread)
-    for handle in tuple(_open.get(thread.ident or 0, ())):
-        _shut(handle)
-
-
-def _shut(handle: socket.socket) -> None:
-    with suppress(OSError):  # it may have ended by itself
-        handle.shutdown(socket.SHUT_RDWR)
-
-
-class _Handled(HTTPConnection):
+class _Handled(Handled, HTTPConnection):
     """A connection that `cut_off` can end."""
 
     def _new_conn(self) -> socket.socket:
-        made = super()._new_conn()
-        self._thread, self._handle = threading.get_ident(), made.dup()
-        _open.setdefault(self._thread, set()).add(self._handle)
-        if threading.current_thread() in _cut_off:
-            _shut(self._handle)
-        return made
+        return self.handle(super()._new_conn())
 
     def close(self) -> None:
         """Close it, and its handle."""
         super().close()
-        handle: socket.socket | None = getattr(self, "_handle", None)
-        if handle is not None:
-            _open.get(self._thread, set()).discard(handle)
-            handle.close()
+        self.let_go()
 
 
 class _HandledTls(_Handled, HTTPSConnection):

@@ -11,8 +11,8 @@ from alerts.pages.page import Page
 from alerts.wording.phrase import Phrase
 from config.site import Channel
 from worker.delivery.channel import MessageContext, send
-from worker.delivery.http import cut_off
 from worker.delivery.outcome import Attempt, Outcome
+from worker.delivery.sockets import cut_off
 from worker.tracing import span
 
 log = logging.getLogger(__name__)

@@ -11,12 +11,16 @@ import pytest
 
 from config.site import Channel
 from tests.support.pages import page
-from worker.delivery import sending
+from worker.delivery import sending, sockets
 from worker.delivery.channel import MessageContext
 from worker.delivery.outcome import Attempt, Outcome
 from worker.delivery.sending import CUT_OFF, SEND_SECONDS, Send, SendEnded, Senders
 
 WITHIN = 10.0
+
+HTTP = "json://127.0.0.1:{port}"
+SMTP = "{scheme}://user:word@127.0.0.1:{{port}}?smtp=127.0.0.1&from=a@example.org&to=b@example.org&mode={mode}"
+"""Without TLS, with TLS after the greeting and with TLS from the beginning."""
 
 
 @pytest.fixture
@@ -36,14 +40,16 @@ def send_to(url: str, queue: str = "queue:phone-1") -> Send:
 
 
 @contextmanager
-def dripping() -> Iterator[tuple[str, threading.Thread, threading.Event]]:
+def dripping(
+    url: str = HTTP, begins: bytes = b"HTTP/1.1 200 OK\r\nX: "
+) -> Iterator[tuple[str, threading.Thread, threading.Event]]:
     """A provider that answers one request with a letter each 20 ms, for ever: no wait for a read ever runs out."""
 
     def drip(server: socket.socket) -> None:
         taken, _ = server.accept()
         asked.set()
         with taken, suppress(OSError):
-            taken.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+            taken.sendall(begins)
             while True:
                 taken.sendall(b"x")
                 time.sleep(0.02)
@@ -52,7 +58,7 @@ def dripping() -> Iterator[tuple[str, threading.Thread, threading.Event]]:
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=drip, args=(server,))
         thread.start()
-        yield f"json://127.0.0.1:{server.getsockname()[1]}", thread, asked
+        yield url.format(port=server.getsockname()[1]), thread, asked
         thread.join(WITHIN)
 
 
@@ -84,6 +90,29 @@ def test_an_answer_in_drips_is_given_up_and_its_connection_ends(
         assert ended.get(timeout=WITHIN).attempt == CUT_OFF, "the queue has a new thread"
         provider.join(WITHIN)
         assert not provider.is_alive(), "though it was connected only after that"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "mode", "begins"),
+    [
+        ("mailto", "insecure", b"220-"),
+        ("mailtos", "starttls", b"220 mail\r\n250-"),
+        ("mailtos", "ssl", b"\x16\x03\x03\x3f\xff"),
+    ],
+)
+def test_a_mail_server_that_answers_in_drips_is_given_up_and_its_thread_ends(
+    senders: Senders, ended: SimpleQueue[SendEnded], scheme: str, mode: str, begins: bytes
+) -> None:
+    with dripping(SMTP.format(scheme=scheme, mode=mode), begins) as (url, provider, asked):
+        senders.start(send_to(url))
+        assert asked.wait(WITHIN)
+        [thread] = senders._threads.values()
+        senders.cut_off_late(time.monotonic() + SEND_SECONDS)
+        assert ended.get(timeout=WITHIN).attempt == CUT_OFF
+        until(lambda: not thread.is_alive())
+        provider.join(WITHIN)
+        assert not provider.is_alive(), "its connection was ended"
+    until(lambda: not sockets._open.get(thread.ident or 0))
 
 
 def test_a_send_that_never_ends_costs_one_thread(
