@@ -19,7 +19,7 @@ from worker.delivery.deliver import Deliverer
 from worker.delivery.outcome import Attempt, Outcome
 from worker.runtime.reload import SiteConfig
 from worker.runtime.runtime import Runtime
-from worker.store.channel_queues import Trip, make_trips
+from worker.store.delivery_trip import Trip, make_trips
 from worker.store.keys import Shard
 from worker.store.lease import Lease
 from worker.store.shard import Store

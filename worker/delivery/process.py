@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 STOP_SECONDS = SEND_SECONDS + 1
 """How long a process that stops waits for the sends under way. Those that are cut short are repeated."""
 
+PICTURES_WAITING = 4
+"""More pages at a time get no picture: the heartbeat waits behind those that are drawn, each for some seconds."""
+
 QUIET_LOOK_SECONDS, QUIET_WAIT_SECONDS = 0.05, 5.0
 """A picture is drawn while no page is under way: how often that is looked at, and how long it waits for it at most."""
 
@@ -61,7 +64,11 @@ class DeliveryProcess:
     def _after(self, page: Page, attempt: Attempt) -> None:
         if follow.is_followed(self._run.site.on_call.channels.get(page.channel), attempt):
             self.aside(partial(follow.begin, self._run, page, attempt))
-        if page.assessed_at is not None and wants_picture(self._run, page):
+        if page.assessed_at is None or not wants_picture(self._run, page):
+            return
+        if self._aside.qsize() >= PICTURES_WAITING:
+            log.info("no picture for page %s: too much waits", page.id)
+        else:
             address = mark(self._run.site.on_call.channels.get(page.channel))
             self.aside(partial(self._picture, page.id, page.channel, address, page.assessed_at))
 

@@ -15,7 +15,7 @@ from tests.support.stored_ward import KEYS, NOW
 from worker import clock as module
 from worker.clock import JUMP_SECONDS, READ_AGAIN_SECONDS, StoreClock, milliseconds
 from worker.runtime.simulated_clock import SimulatedClock
-from worker.store.channel_queues import Trip, make_trips
+from worker.store.delivery_trip import Trip, make_trips
 from worker.store.shard import Store
 
 

@@ -19,10 +19,11 @@ from tests.support.wording import english
 from worker.delivery.deliver import SENDS_AT_ONCE
 from worker.delivery.outcome import Attempt, Outcome
 from worker.processing.advance import advance
-from worker.store import backlog, channel_queues, schema
-from worker.store.channel_queues import BUNDLE_LIMIT, count_rate_limited
+from worker.store import backlog, delivery_trip, schema
+from worker.store.channel_queues import count_rate_limited
 from worker.store.codec import Owed, unpack_owed
 from worker.store.commit import Commit, write
+from worker.store.delivery_trip import BUNDLE_LIMIT
 from worker.store.keys import PARTITIONS
 from worker.store.shard import Batch, Store
 
@@ -94,10 +95,10 @@ def test_a_page_stands_as_begun_before_its_send_and_is_gone_after_it(
 
 def trips_of(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> int:
     made: list[int] = []
-    original = channel_queues.make_trips
-    monkeypatch.setattr(channel_queues, "make_trips", lambda *given: made.append(1) or original(*given))
+    original = delivery_trip.make_trips
+    monkeypatch.setattr(delivery_trip, "make_trips", lambda *given: made.append(1) or original(*given))
     act()
-    monkeypatch.setattr(channel_queues, "make_trips", original)
+    monkeypatch.setattr(delivery_trip, "make_trips", original)
     return len(made)
 
 
@@ -355,14 +356,14 @@ def test_pages_whose_hand_out_was_lost_on_the_way_are_sent_at_once(
     redis: Redis, sender: Sender, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     owe(redis, page())
-    original = channel_queues.make_trips
+    original = delivery_trip.make_trips
 
     def lose(*given: object) -> object:
-        monkeypatch.setattr(channel_queues, "make_trips", original)
+        monkeypatch.setattr(delivery_trip, "make_trips", original)
         original(*given)  # type: ignore[arg-type]
         raise ConnectionError
 
-    monkeypatch.setattr(channel_queues, "make_trips", lose)
+    monkeypatch.setattr(delivery_trip, "make_trips", lose)
     sender.deliver()
     assert provider.ids == ["e7.1"]
 
