@@ -10,7 +10,7 @@ always has room, wait for no readings, and neither does what is large.
 """
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -45,20 +45,20 @@ LARGEST = 4096
 _SCALARS = (str, int, float, bool, bytes, Decimal, date, type(None))
 
 
-class GatheredReadings(Message):
+class GatheredTasks(Message):
     """The messages of several tasks, as the message of one task; what becomes of it becomes of each."""
 
-    def __init__(self, messages: list[Message], readings: list[Any]) -> None:
+    def __init__(self, messages: Sequence[Message], task: str, arguments: Sequence[Any]) -> None:
         first = messages[0]
-        headers = {"lang": "py", "task": INGEST_READINGS, "id": str(uuid.uuid4())}
+        headers = {"lang": "py", "task": task, "id": str(uuid.uuid4())}
         super().__init__(
             headers=headers, delivery_info=first.delivery_info, properties=first.properties, channel=first.channel
         )
         self._messages = messages
-        self._readings = readings
+        self._arguments = arguments
 
     def _decode(self) -> dict[str, Any]:
-        return {"args": self._readings, "kwargs": {}}
+        return {"args": self._arguments, "kwargs": {}}
 
     def ack_log_error(self, logger: Any, errors: Any, multiple: bool = False) -> None:
         """Acknowledge each message."""
@@ -103,7 +103,7 @@ class ReadingGatherer:
         messages, readings = self._messages, self._readings
         self._messages, self._readings = [], []
         if messages:
-            self._hand_over(GatheredReadings(messages, readings))
+            self._hand_over(GatheredTasks(messages, INGEST_READINGS, readings))
 
 
 class _Kind(msgspec.Struct):
@@ -143,15 +143,22 @@ def _with_others(
         receive(message)
         queue = (message.delivery_info or {}).get("routing_key")
         if gatherer.room and queue in QUEUES:
-            for other in fetch(consumer.channel, queue, gatherer.room):
-                other.accept = consumer.accept
-                if other.errors:
-                    other._reraise_error(consumer.on_decode_error)
-                else:
-                    receive(other)
+            receive_others(receive, consumer, queue, gatherer.room)
         gatherer.flush()
 
     return receive_all
+
+
+def receive_others(
+    receive: Callable[[Message], None], consumer: Consumer, queue: str, most: int, *, beyond: bool = False
+) -> None:
+    """Receive up to so many messages that wait in a queue; `beyond`: though the worker fetches no more by itself."""
+    for other in fetch(consumer.channel, queue, most, beyond=beyond):
+        other.accept = consumer.accept
+        if other.errors:
+            other._reraise_error(consumer.on_decode_error)
+        else:
+            receive(other)
 
 
 class IngestQueues(bootsteps.StartStopStep):

@@ -14,6 +14,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+import kombu
 from celery.worker.consumer import Consumer
 from kombu import Connection
 from kombu.exceptions import ContentDisallowed, OperationalError
@@ -25,6 +26,7 @@ from worker.monitoring.stalled_consumer import consumer_watch
 from worker.runtime.queues import wake_shards
 from worker.runtime.runtime import runtime
 from worker.store.inbox import RAW_KEPT, SOURCE_SHOWN, add_dead_letters
+from worker.wakeup_batcher import WakeupGatherer
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +53,7 @@ class TolerantConsumer(Consumer):
 
     connection_errors: tuple[type[Exception], ...]
     strategies: dict[str, Any]
+    task_consumer: kombu.Consumer
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         """The broker is lost: Celery closes the connection, then connects anew.
@@ -72,7 +75,7 @@ class TolerantConsumer(Consumer):
 
     def create_task_handler(self, *arguments: Any) -> Callable[[Message], None]:
         """The handler of each message; Celery calls it in the worker's event loop."""
-        return self.checked(self.create_unchecked_handler(*arguments))
+        return WakeupGatherer(self, self.create_unchecked_handler(*arguments))
 
     def create_unchecked_handler(self, *arguments: Any) -> Callable[[Message], None]:
         """Celery's own handler, for messages that were checked."""

@@ -6,6 +6,7 @@ What only some workers need (Apprise, HTTP) is imported by the task that needs i
 import json
 import logging
 import time
+from concurrent import futures
 from contextlib import suppress
 from datetime import datetime
 from functools import cache, partial
@@ -18,11 +19,13 @@ from redis.exceptions import RedisError, ResponseError
 
 from worker.app import app
 from worker.monitoring.heartbeat import beat, report_stop
+from worker.processing.advance import ShardRun
 from worker.processing.advance import advance as advance_shard
 from worker.runtime.queues import wake_shards
 from worker.runtime.runtime import Runtime, runtime
 from worker.store.inbox import Accepted, accept, claim_wakeups
 from worker.store.wrong_types import move_wrong_types_away
+from worker.wakeup_batcher import SHARDS_AT_ONCE
 
 if TYPE_CHECKING:
     from worker.delivery.process import DeliveryProcess
@@ -114,21 +117,38 @@ def _text(item: Any) -> bytes:
 
 
 @app.task(name="advance", acks_late=False)
-def advance(shard: int) -> None:
-    """Advance a shard, then wake the delivery of the pages it owes.
+def advance(*shards: int) -> None:
+    """Advance shards, several side by side, and wake the delivery of the pages that each owes.
 
     Celery acknowledges this task first, so that the worker fetches the next one meanwhile. If the task dies with its
-    worker, the ticker wakes the shard again once its lease is free.
+    worker, the ticker wakes the shards again once their leases are free.
     """
     run = runtime()
+    alone = shards
+    if len(shards) > 1:
+        begun = {shard: _side_by_side().submit(_advance, run, shard, beside=True) for shard in dict.fromkeys(shards)}
+        futures.wait(begun.values())
+        alone = tuple(shard for shard, done in begun.items() if done.result().crashed)
+    for shard in alone:
+        _advance(run, shard)
+
+
+@cache
+def _side_by_side() -> futures.ThreadPoolExecutor:
+    """Threads for the shards of one task: while one waits for the store, another evaluates."""
+    return futures.ThreadPoolExecutor(SHARDS_AT_ONCE, "advance")
+
+
+def _advance(run: Runtime, shard: int, *, beside: bool = False) -> ShardRun:
     keys = run.store.keys.shard(shard)
-    done = advance_shard(run.store, keys, run.clock, run.site_of(keys))
+    done = advance_shard(run.store, keys, run.clock, run.site_of(keys), beside=beside)
     wake_shards(app, done.wake)
     if done.exports:
         app.send_task("export", (shard,))
     if done.more:
         # Claimed, so that nobody who appends meanwhile sends another.
         wake_shards(app, claim_wakeups(run.store.redis, [keys]))
+    return done
 
 
 @app.task(name="deliver", acks_late=False)

@@ -80,6 +80,7 @@ def test_no_more_is_taken_than_may_be_unacknowledged(hospital: Hospital, channel
     assert fetch(channel, QUEUE, 5) == []
     acknowledge(taken[:1], log, ())
     assert len(fetch(channel, QUEUE, 5)) == 1
+    assert len(fetch(channel, QUEUE, 5, beyond=True)) == 1
 
 
 @pytest.mark.parametrize("strange", ["{", "[]", "7", '{"properties": {}}', '{"properties": 7}', "[" * 5000, "large"])

@@ -33,7 +33,10 @@ log = logging.getLogger(__name__)
 
 
 class ShardRun:
-    """The result of one wake-up: pages owed, what to wake, whether `more` waits, whether to export."""
+    """The result of one wake-up: pages owed, what to wake, whether `more` waits, whether to export.
+
+    `crashed`: nothing was done, because the shard must be advanced while the process does nothing else.
+    """
 
     def __init__(self) -> None:
         self.batches = 0
@@ -41,18 +44,32 @@ class ShardRun:
         self.pages: list[Page] = []
         self.wake: list[Shard | Partition] = []
         self.more = False
-        self.exports = False
+        self.exports = self.crashed = False
 
 
 def advance(
-    store: Store, shard: Shard, clock: Clock, site: Site, monotonic: Callable[[], float] = time.monotonic
+    store: Store,
+    shard: Shard,
+    clock: Clock,
+    site: Site,
+    monotonic: Callable[[], float] = time.monotonic,
+    *,
+    beside: bool = False,
 ) -> ShardRun:
-    """Advance a shard, batch by batch, until nothing waits or the time budget is spent."""
+    """Advance a shard, batch by batch, until nothing waits or the time budget is spent.
+
+    `beside`: the process advances other shards at the same time. A batch that took its process down is then left: it
+    might take down the others again, or they it, and an innocent message would become the dead letter.
+    """
     run = ShardRun()
     budget = store.budget(monotonic)
     batch, alone = None, False
     try:
         while batch := store.take(shard, clock, budget):
+            if beside and batch.crashes > 1:
+                store.release(batch)
+                run.crashed = True
+                return run
             # Read the clock again: a message appended just before it was taken must not seem to come from the future.
             now = clock.now()
             alone = alone or bool(batch.suspect) or batch.crashes > CRASHES_BEFORE_ONE_BY_ONE

@@ -54,10 +54,13 @@ def fetches(channel: Any) -> bool:
     return hasattr(channel, "unacked_key") and hasattr(channel, "conn_or_acquire")
 
 
-def fetch(channel: Any, queue: str, most: int) -> list[Message]:
-    """Take up to so many messages of a queue, oldest first, recorded as unacknowledged."""
+def fetch(channel: Any, queue: str, most: int, *, beyond: bool = False) -> list[Message]:
+    """Take up to so many messages of a queue, oldest first, recorded as unacknowledged.
+
+    Together with those that the channel has they are at most its prefetch count, unless `beyond` it is asked for.
+    """
     room = channel.qos.can_consume_max_estimate()
-    most = most if room is None else min(most, room)
+    most = most if room is None or beyond else min(most, room)
     if most < 1:
         return []
     prefix = channel.global_keyprefix or ""  # kombu adds it to the keys of its own commands only

@@ -11,7 +11,7 @@ from kombu.message import Message
 from kombu.utils.json import dumps
 
 from tests.support.stored_ward import acknowledgement, raw, reading, registration
-from worker.task_batcher import AT_MOST, INGEST_READINGS, LARGEST, GatheredReadings, ReadingGatherer, the_reading
+from worker.task_batcher import AT_MOST, INGEST_READINGS, LARGEST, GatheredTasks, ReadingGatherer, the_reading
 
 ONE = reading("crp", 85)
 HEADERS = {"lang": "py", "task": "ingest", "id": "1"}
@@ -147,7 +147,7 @@ def test_what_is_no_reading_waits_for_none(gatherer: ReadingGatherer, handed: li
 @pytest.mark.parametrize("outcome", ["acknowledged", "requeued", "rejected"])
 def test_what_becomes_of_the_task_becomes_of_each_message(outcome: str) -> None:
     messages = [task(ONE, tag=tag) for tag in ("1", "2")]
-    gathered = GatheredReadings(messages, [ONE, ONE])
+    gathered = GatheredTasks(messages, INGEST_READINGS, [ONE, ONE])
     if outcome == "acknowledged":
         gathered.ack_log_error(None, (OSError,))
     else:

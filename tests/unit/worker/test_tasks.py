@@ -28,10 +28,12 @@ from worker.delivery.agreement import mark
 from worker.delivery.outcome import Attempt, Outcome
 from worker.runtime.runtime import Runtime
 from worker.store import inbox
+from worker.store.commit import Transaction
 from worker.store.durable import NotCopiedError
 from worker.store.fair_shares import PIECE
 from worker.store.inbox import accept
-from worker.store.shard import Store
+from worker.store.keys import Shard
+from worker.store.shard import Batch, Store
 from worker.ticker import pending
 
 Sent = list[tuple[str, tuple[Any, ...]]]
@@ -230,6 +232,46 @@ def test_advancing_a_shard_that_is_not_done_sends_it_round_again(
     assert accept(store.redis, KEYS, [raw(reading("crp", 1000))], NOW).wake == [], "its wake-up is on its way"
 
 
+@pytest.mark.usefixtures("sent")
+def test_shards_of_one_task_are_advanced_each_by_itself(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though one of them fails, the others are committed, and Celery learns of the failure."""
+    patients = {KEYS.of(name).number: name for name in (f"P{number}" for number in range(50))}
+    (bad, _), *others = sorted(patients.items())[:4]
+    for name in patients.values():
+        send(store, [registration(name), reading("crp", 85, patient=name)])
+    advance = tasks.advance_shard
+
+    def fails(store: Store, shard: Shard, *given: Any, **how: Any) -> Any:
+        if shard.number == bad:
+            raise RedisConnectionError("gone")
+        return advance(store, shard, *given, **how)
+
+    monkeypatch.setattr(tasks, "advance_shard", fails)
+    with pytest.raises(RedisConnectionError):
+        tasks.advance(bad, *(number for number, _ in others), others[0][0])
+    assert {state.patient for state in store.states()} == {name for _, name in others}
+
+
+@pytest.mark.usefixtures("sent")
+def test_a_shard_that_took_its_process_down_is_advanced_after_the_others_and_alone(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patients = ["P1", next(name for name in (f"P{number}" for number in range(2, 50)) if KEYS.of(name) != SHARD)]
+    for name in patients:
+        send(store, [registration(name)])
+    store.redis.set(SHARD.crashes, 1)
+    committed: list[tuple[int, int]] = []
+    commit = Transaction.commit
+
+    def remembered(self: Transaction, batch: Batch, *given: Any) -> Any:
+        committed.append((batch.shard.number, batch.crashes))
+        return commit(self, batch, *given)
+
+    monkeypatch.setattr(Transaction, "commit", remembered)
+    tasks.advance(*(KEYS.of(name).number for name in patients))
+    assert committed == [(KEYS.of(patients[1]).number, 1), (SHARD.number, 2)]
+
+
 @pytest.fixture
 def delivery() -> Iterator[None]:
     """The delivery of this process, which ends with the test."""
@@ -292,6 +334,27 @@ def test_a_picture_follows_the_page(
     tasks._delivery().aside(over.set)
     assert over.wait(10)
     assert found == ([(run, "e7.1", "phone-1", mark(phone), NOW)] if drawn else [])
+
+
+@pytest.mark.usefixtures("delivery", "sent")
+def test_many_pages_at_a_time_get_few_pictures_and_the_heartbeat_does_not_wait_for_all(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_provider(monkeypatch)
+    drawn: list[object] = []
+    monkeypatch.setattr(process, "wants_picture", lambda *_: True)
+    monkeypatch.setattr(process, "send_trend", lambda *given: drawn.append(given))
+    begun, free, over = threading.Event(), threading.Event(), threading.Event()
+    tasks._delivery().aside(lambda: begun.set() or free.wait(10))
+    assert begun.wait(10)
+    for number in range(process.PICTURES_WAITING + 2):
+        owe(store.redis, page(f"e{number}.1", urgency="critical", assessed_at=NOW))
+    tasks.deliver(PARTITION)
+    until(lambda: not store.redis.hlen(SHARD.key("outbox")))
+    tasks._delivery().aside(over.set)
+    free.set()
+    assert over.wait(10)
+    assert len(drawn) == process.PICTURES_WAITING
 
 
 @pytest.mark.usefixtures("delivery", "sent")
