@@ -7,6 +7,7 @@ import click
 
 from worker.commands import (
     audit,
+    backup,
     configuration,
     delivery,
     fhir_export,
@@ -96,13 +97,26 @@ main.add_section(
     subscriptions.subscriptions,
     fhir_export.fhir_export,
 )
-main.add_section("Record", audit.audit)
+main.add_section("Record", audit.audit, backup.backup, backup.restore)
 main.add_section("Configuration", configuration.check, route.route, delivery.test_page, offline.version)
 main.add_section("Offline", offline.example, offline.grade, offline.replay, offline.demo)
 main.add_section("Alarm quality", quality.simulate, quality.evaluate, quality.export, quality.cohort)
 
 WITHOUT_SERVICE = frozenset(
-    {"up", "worker", "check", "version", "parse", "grade", "replay", "demo", "simulate", "evaluate", "cohort"}
+    {
+        "up",
+        "restore",
+        "worker",
+        "check",
+        "version",
+        "parse",
+        "grade",
+        "replay",
+        "demo",
+        "simulate",
+        "evaluate",
+        "cohort",
+    }
 )
 
 

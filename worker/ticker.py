@@ -21,7 +21,7 @@ from redis.exceptions import RedisError, ResponseError
 from worker.audit import feed
 from worker.clock import StoreClock, read_with
 from worker.fhir_export import circuit_breaker
-from worker.monitoring import beats, clock_jump, health_file, set_back, stalled_consumer
+from worker.monitoring import backups, beats, clock_jump, health_file, set_back, stalled_consumer
 from worker.monitoring.config_refused import report
 from worker.monitoring.silent_feeds import watch_feeds
 from worker.monitoring.watchdog import run_watchdog
@@ -242,11 +242,15 @@ def _released_on_error(store: Store, what: str) -> Iterator[None]:
 
 _audit = BackgroundWork("audit", feed.EVERY_SECONDS, feed.feed_folder)
 
+_backup = BackgroundWork("backup", backups.LOOK_SECONDS, backups.back_up_if_due)
+
 
 def _write_files(_: Celery, run: Runtime) -> None:
-    """Begin to write the audit, if it is due."""
+    """Begin to write the audit and the scheduled backup, if they are due."""
     if run.settings.audits:
         _audit.start_if_due(run)
+    if run.settings.backup_dir is not None and run.settings.clock == "store":
+        _backup.start_if_due(run)
 
 
 def _run_watchdog(claims: set[str], app: Celery, run: Runtime) -> None:

@@ -80,5 +80,7 @@ def test_the_audit_of_a_running_service_answers_as_its_document_says(terminal: T
         assert printed["cartwatch audit --verify                    # whether the record is whole; exit code 1 if not"]
         assert "PAGE to haematologist-1" in list(printed.values())[-1]
         facts = [json.loads(line) for line in terminal.run("audit", "P1", "--json").stdout.splitlines()]
+        walk(terminal, "backup.md")
+        assert "HAEM-2/P1" in terminal.run("board").stdout
         entries = [fact["message"]["id"] for fact in facts if fact["kind"] == "message"]
         assert len(entries) == len(set(entries)), "killed in between, and nothing stands there twice"

@@ -1,9 +1,10 @@
-"""A store that was set back is noticed: an old file was restored, or a replica that lagged behind became the primary.
+"""A store that was set back is noticed: an old file was started, or a replica that lagged behind became the primary.
 
 Each run of the watchdog raises a count and draws a mark for it. Every worker remembers the newest that it has read,
 beside a file that its machine's processes share. If the store then shows an older count, or the same count with another
 mark, it has lost what was written since. Nobody can say what that was, so the sources have to send it again. A store
-that shows none has lost everything: it was emptied, or began on another disk.
+that shows none has lost everything: it was emptied, or began on another disk. `cartwatch restore` marks what it
+restores, also on a machine that has seen nothing.
 """
 
 import contextlib
@@ -18,6 +19,7 @@ import msgspec
 from alerts.wording.phrase import At, Phrase, phrase
 from config.settings import Settings
 from worker.runtime.private_folder import open_private, private_folder
+from worker.store.keys import Keys
 from worker.store.shard import Store
 
 log = logging.getLogger(__name__)
@@ -97,7 +99,17 @@ def _is_older(shown: Epoch | None, seen: Epoch) -> bool:
 
 def found(store: Store) -> dict[str, Phrase]:
     """The incident of a store that was set back lately, by its condition; empty if it was not."""
-    span = store.redis.get(_key(store))
+    pipe = store.redis.pipeline(transaction=False)
+    pipe.get(_key(store))
+    pipe.get(_restored_key(store.keys))
+    # The time runs from the first look: the service may be started long after it was restored.
+    pipe.pexpire(_restored_key(store.keys), REPORTED_FOR, nx=True)
+    span, restored, _ = pipe.execute()
+    if restored is not None:
+        text = (
+            "restored from the backup of {at}: what was accepted since may be missing; have the sources send it again"
+        )
+        return {CONDITION: phrase(text, at=At(msgspec.json.decode(restored, type=datetime)))}
     if span is None:
         return {}
     begins, ends = msgspec.json.decode(span, type=tuple[datetime | None, datetime])
@@ -108,6 +120,15 @@ def found(store: Store) -> dict[str, Phrase]:
         "the store was set back: what was accepted between {a} and {b} may be missing; have the sources send it again"
     )
     return {CONDITION: phrase(text, a=At(begins), b=At(ends))}
+
+
+def restored_mark(keys: Keys, at: datetime) -> tuple[str, bytes]:
+    """The key, and its value, by which a store says that it was restored from a backup of this time."""
+    return _restored_key(keys), msgspec.json.encode(at)
+
+
+def _restored_key(keys: Keys) -> str:
+    return f"{keys.watchdog}:restored"
 
 
 def _key(store: Store) -> str:

@@ -24,6 +24,7 @@ from worker.clock import milliseconds
 from worker.delivery.agreement import owing
 from worker.fhir_export import circuit_breaker
 from worker.monitoring import (
+    backups,
     beats,
     clock_jump,
     emergency_page,
@@ -147,6 +148,7 @@ def _found(run: Runtime, overdue: Overdue, workers: Beats, now: datetime) -> dic
     found |= clock_jump.found(store)
     found |= set_back.found(store)
     found |= feed.behind(store, now)
+    found |= backups.late(store, run.settings, now)
     found |= _dropped(store, now)
     found |= subscriptions.found(store, run.site, now)
     if run.settings.exports:

@@ -74,7 +74,7 @@ def connect(url: str, patience: Patience = WORKER, copies: int = 1) -> StoreClie
 
     A message that it accepts must stand on so many `copies`.
     """
-    if SentinelUrl.parse(url) is not None:
+    if SentinelUrl.parse(url) is not None and patience.repeats:
         patience = patience._replace(
             connect=min(patience.connect, FAILOVER_CONNECT), answer=min(patience.answer, FAILOVER_ANSWER)
         )
@@ -88,6 +88,15 @@ def connect(url: str, patience: Patience = WORKER, copies: int = 1) -> StoreClie
         redis_connect_func=introduce,
         retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), patience.repeats, patience.after),
     )
+
+
+BACKUP = Patience(3, 120, 0, ())
+"""One command reads the whole store."""
+
+
+def connect_patiently(settings: Settings) -> StoreClient:
+    """A client for one long command: it waits for the answer, and repeats nothing."""
+    return connect(settings.redis_url, BACKUP, settings.copies)
 
 
 def keys_of(settings: Settings) -> Keys:
