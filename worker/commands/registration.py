@@ -26,6 +26,7 @@ LOOK_EVERY_SECONDS = 0.1
 @click.option("--ward", default="")
 @click.option("--bed", default="")
 @click.option("--team", default="")
+@click.option("--allergies", default="", help="In words, as pages show them: co-trimoxazole, latex.")
 def register(patient: str, **said: str) -> None:
     """Register PATIENT, by the id that readings arrive with, or correct a registration."""
     from alerts.message_json import BadMessage

@@ -8,7 +8,7 @@ from config.site import Site
 from config.vocabulary import PRODUCTS, product_code
 from worker.store.shard import Store
 
-FIELDS = ("patient", "infused", "product", "born", "ward", "bed", "team")
+FIELDS = ("patient", "infused", "product", "born", "ward", "bed", "team", "allergies")
 LONGEST = 200
 
 _FIRST_YEAR = 1900

@@ -282,14 +282,14 @@ WHYS = ("This answer is not known here", "Choose somebody from the list", "Choos
 
 @pytest.mark.parametrize("why", [*REFUSALS, *map(unusable, WHYS)])
 def test_every_refusal(why: Refusal) -> None:
-    request = Request({"type": "http", "headers": []})
+    request = Request({"type": "http", "path": "/", "headers": []})
     assert english_left(bytes(refusal(request, Refused(why, "it")).body).decode()) == []
 
 
 def test_a_refusal_to_nobody_known_is_in_the_browsers_language(desk: Desk) -> None:
     is_italian(desk.get("/nowhere", accept_language="it-IT,it;q=0.9"), 404)
     is_italian(desk.get("/board", accept_language="it"), 401)
-    assert refusal(Request({"type": "http", "headers": []}), HTTPException(405)).status_code == 405
+    assert refusal(Request({"type": "http", "path": "/", "headers": []}), HTTPException(405)).status_code == 405
 
 
 def test_whose_link_has_expired_reads_it_in_their_own_language(desk: Desk) -> None:

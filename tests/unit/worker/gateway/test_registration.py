@@ -32,10 +32,10 @@ def test_a_registration_takes_effect_and_shows_the_patient(desk: Desk, monkeypat
     episode = desk.crs()
     assert "P1" in words(desk.get(PATH)), "who waits for a registration is offered"
     at_once(desk, monkeypatch)
-    answered = desk.post(PATH, data=form(desk, ward="HAEM-2", bed="12", team="cart"))
+    answered = desk.post(PATH, data=form(desk, ward="HAEM-2", bed="12", team="cart", allergies="latex"))
     assert answered.status_code == 303
     shown = words(desk.get(answered.headers["location"]))
-    for text in ("HAEM-2", "axicabtagene ciloleucel", "day +2", "CRS grade 2"):
+    for text in ("HAEM-2", "axicabtagene ciloleucel", "day +2", "CRS grade 2", "allergies: latex"):
         assert text in shown
     state = desk.store.state("P1")
     assert state is not None
