@@ -20,7 +20,11 @@ def interval(name: str, schedule: ScheduleConventions) -> timedelta:
 
 def grace(name: str, schedule: ScheduleConventions) -> timedelta:
     """How late an assessment may be before it is overdue."""
-    return max(interval(name, schedule) * float(schedule.grace_fraction.value), schedule.grace_least.value)
+    return _grace_of(interval(name, schedule), schedule)
+
+
+def _grace_of(wait: timedelta, schedule: ScheduleConventions) -> timedelta:
+    return max(wait * float(schedule.grace_fraction.value), schedule.grace_least.value)
 
 
 def overdue_at(start: datetime, name: str, site: Site) -> datetime:
@@ -38,10 +42,12 @@ def on_call_at(start: datetime, plain: str, late: datetime, site: Site) -> datet
     """When the doctor on call hears of it too, if the patient is at risk: never before it is overdue (`late`).
 
     `plain`: the interval of a patient without any finding. By the shorter ones each temperature that an intensive care
-    unit takes every four hours in a febrile patient would page.
+    unit takes every four hours in a febrile patient would page. So many intervals have the grace of one: else a round
+    that is left out would page at the minute of the next, which is being charted then.
     """
     schedule = site.conventions.schedule
-    return max(start + interval(plain, schedule) * float(schedule.on_call_after_intervals.value), late)
+    missing_for = interval(plain, schedule) * float(schedule.on_call_after_intervals.value)
+    return max(start + missing_for + _grace_of(missing_for, schedule), late)
 
 
 def _next_round(at: datetime, rounds: tuple[time, ...], site: Site) -> datetime:
