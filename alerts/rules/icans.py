@@ -100,7 +100,7 @@ def _ice_fall(inputs: RuleInput) -> tuple[Urgency | None, Phrase | None]:
         last = baseline
     if last is None or score >= last or _only_as_low_as_lately(inputs, score, last, at):
         return None, None
-    below = (last if baseline is None else baseline) - score
+    below = _newly_below(last if baseline is None else baseline, last, score)
     fell: dict[str, Arg] = {"n": f"{last - score:f}", "n2": f"{last:f}", "n3": score}
     text = phrase("ICE fell by {n}, from {n2} to {n3}", **fell)
     if last - score >= ICE_FALL_CRITICAL or score <= ICE_LOW < last:
@@ -112,6 +112,15 @@ def _ice_fall(inputs: RuleInput) -> tuple[Urgency | None, Phrase | None]:
     if last - score >= ICE_FALL_HIGH or below >= ICE_FALL_HIGH:
         return "high", text
     return None, None
+
+
+def _newly_below(baseline: Decimal, last: Decimal, score: int) -> Decimal:
+    """Points by which an ICE is below the baseline; 0 if the ICE before it was as critically far below it already.
+
+    Within a grade a point less then pages no more: the fall was paged. The next grade pages, and so does a fall by two
+    points from one assessment to the next.
+    """
+    return baseline - score if baseline - last < ICE_FALL_CRITICAL else Decimal(0)
 
 
 def _only_as_low_as_lately(inputs: RuleInput, score: int, last: Decimal, at: datetime) -> bool:

@@ -294,7 +294,7 @@ def test_a_fall_seen_only_after_a_fast_clock_is_paged_all_the_same(ward: Ward) -
 
 
 def test_an_ice_that_wavers_by_a_point_or_two_pages_once(ward: Ward) -> None:
-    """Each fall is critical by its distance from the baseline; it is news only below what was there already."""
+    """A fall is critical by its distance from the baseline once; within the grade only a new fall by two is news."""
     ward.stays_on_it()
     ward.ice(6)
     ward.ack(ward.page())
@@ -306,7 +306,33 @@ def test_an_ice_that_wavers_by_a_point_or_two_pages_once(ward: Ward) -> None:
     assert ward.new_pages() == []
     ward.to("12:00", day=2)
     ward.ice(5)
+    assert ward.new_pages() == []
+    ward.to("16:00", day=2)
+    ward.ice(3)
     assert ward.page().urgency == "critical"
+
+
+@pytest.mark.parametrize(
+    ("scores", "pages"),
+    [
+        ((8, 7, 6, 5, 4), ("high", "critical", "critical")),
+        ((8, 7, 4), ("high", "critical", "critical")),
+        ((6, 5, 4, 2), ("critical", "critical")),
+    ],
+)
+def test_a_slow_fall_pages_where_it_comes_to_two_and_three_points_and_to_a_grade(
+    ward: Ward, scores: tuple[int, ...], pages: tuple[str, ...]
+) -> None:
+    ward.stays_on_it()
+    found = []
+    for hours, score in enumerate(scores):
+        ward.to(f"{10 + 3 * hours}:00")
+        ward.ice(score)
+        new = ward.new_pages()
+        found += [page.urgency for page in new]
+        for page in new:
+            ward.ack(page)
+    assert tuple(found) == pages
 
 
 def test_a_fall_by_three_pages_though_the_ice_was_as_low_before(ward: Ward) -> None:
