@@ -91,6 +91,7 @@ class CountConventions(Configuration):
 
     igg_low: Convention[Decimal]
     febrile_neutropenia_clear_for: Convention[Duration]
+    neutropenia_expected_to_day: Convention[int]
     bcma_lymphocyte_peak: Convention[Decimal]
     fibrinogen_low: Convention[Decimal]
     fibrinogen_platelets: Convention[Decimal]

@@ -51,11 +51,16 @@ WARD = "ward"
 OWED_BY_THE_WARD = ("overdue_vitals", "overdue_ice")
 """Conditions that are the ward's as long as they are low: they stand on the board, and page nobody but that role."""
 
+EXPECTED_IN_EVERYBODY = ("cytopenia",)
+"""Conditions that page nobody as long as they are low: they stand on the board."""
+
 
 def plan(site: Site, urgency: Urgency, start: datetime, condition: str = "") -> Plan:
     """The present ladder of an urgency, with the holders of each role in the minute of each step."""
     ladder = site.on_call.ladders[urgency]
-    if urgency == "low" and condition in OWED_BY_THE_WARD:
+    if urgency == "low" and condition in EXPECTED_IN_EVERYBODY:
+        ladder = ladder.model_copy(update={"steps": (), "repeat_every": None})
+    elif urgency == "low" and condition in OWED_BY_THE_WARD:
         to_ward = (Step(after=timedelta(), notify=(WARD,)),) if WARD in site.on_call.roles else ()
         ladder = ladder.model_copy(update={"steps": to_ward, "repeat_every": None})
     steps = tuple(

@@ -112,7 +112,7 @@ class PageConcern(Struct, frozen=True):
     @property
     def members(self) -> tuple[str, ...]:
         """The present parts of a compound condition."""
-        return (self.finding.members if self.finding is not None else ()) or self.episode.members
+        return self.finding.members if self.finding is not None and self.finding.level else self.episode.members
 
     @property
     def evidence(self) -> tuple[Evidence, ...]:

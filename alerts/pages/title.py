@@ -173,7 +173,7 @@ def graded(episode: Episode, level: int | None, members: tuple[str, ...], site: 
             return say("{name} undetermined", language, name=named)
         words = "{name} now {level}" if level < episode.level else "{name} {level}"
         return say(words, language, name=named, level=level)
-    if episode.condition == "cytopenia":
+    if episode.condition == "cytopenia" and members:
         return f"CTCAE 4 {'/'.join(say(label(member), language) for member in members)}"
     words = render(bare(episode.title), language, site.zone)
     # A technical text explains itself after its first clause. The explanation stands in the text of the page.

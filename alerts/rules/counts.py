@@ -33,7 +33,7 @@ def febrile_neutropenia(inputs: RuleInput) -> Finding | None:
 NO_GRADE_4 = Phrase("no grade 4 count")
 
 EXPECTED = ("white_cells", "lymphocytes")
-"""Counts that lymphodepletion brings to grade 4."""
+"""Counts that lymphodepletion brings to grade 4 in nearly everybody."""
 
 COUNTS = ("anemia", "platelets", "neutrophils", "white_cells", "lymphocytes")
 
@@ -41,8 +41,8 @@ COUNTS = ("anemia", "platelets", "neutrophils", "white_cells", "lymphocytes")
 def cytopenia(inputs: RuleInput) -> Finding | None:
     """A count of CTCAE grade 4: medium. Each further term pages once.
 
-    White cells and lymphocytes alone are low, and page nobody beside another count: after lymphodepletion they are
-    grade 4 in nearly everybody.
+    White cells and lymphocytes are low, all of them once, and page nobody beside another count: after lymphodepletion
+    they are grade 4 in nearly everybody. So are neutrophils for a while, whose fever pages high.
     """
     known = {term: inputs.now.ctcae[term] for term in COUNTS if inputs.now.ctcae[term].grade is not None}
     final = {term: result for term, result in known.items() if not is_preliminary(result)}
@@ -50,7 +50,8 @@ def cytopenia(inputs: RuleInput) -> Finding | None:
     if not final or (not worst and len(final) < len(known)):
         return None
     results = list((worst or final).values())
-    unexpected = tuple(term for term in worst if term not in EXPECTED)
+    expected = _expected(inputs)
+    unexpected = tuple(term for term in worst if term not in expected)
     return Finding(
         condition="cytopenia",
         level=4 if worst else 0,
@@ -58,9 +59,17 @@ def cytopenia(inputs: RuleInput) -> Finding | None:
         title=phrase("CTCAE grade 4: {list}", list=Listed(tuple(map(Name, worst)))) if worst else NO_GRADE_4,
         because=tuple(reason for result in results for reason in result.because),
         evidence=tuple(item for result in results for item in result.evidence),
-        members=unexpected or tuple(worst),
+        members=unexpected,
+        conventions=("counts.neutropenia_expected_to_day",) if "neutrophils" in worst else (),
         provisional=any(result.provisional for result in worst.values()),
     )
+
+
+def _expected(inputs: RuleInput) -> tuple[str, ...]:
+    """The counts that lymphodepletion brings to grade 4 on a day: neutrophils too, as long as its own course lasts."""
+    until = inputs.site.conventions.counts.neutropenia_expected_to_day.value
+    in_its_course = inputs.now.day is not None and inputs.now.day <= until
+    return (*EXPECTED, "neutrophils") if in_its_course else EXPECTED
 
 
 def low_igg(inputs: RuleInput) -> Finding | None:

@@ -199,7 +199,7 @@ def test_another_grade_4_count_pages_after_a_person_closed_the_first(ward: Ward)
     ward.lab(platelets=20)
     ward.close(ward.page())
     ward.jump(hours=2)
-    ward.lab(platelets=20, neutrophils=0.2)
+    ward.statement("anemia_life_threatening")
     assert ward.page().urgency == "medium"
 
 

@@ -105,29 +105,46 @@ def test_a_low_car_hematotox_pages_nobody() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "value", "term"),
-    [("platelets", 24, "platelets"), ("neutrophils", 0.4, "neutrophils")],
+    ("kind", "value", "day"),
+    [("platelets", 24, 1), ("neutrophils", 0.4, 31)],
 )
-def test_a_count_of_grade_4_is_medium(ward: Ward, kind: str, value: float, term: str) -> None:
+def test_a_count_of_grade_4_is_medium(kind: str, value: float, day: int) -> None:
+    ward = Ward(day=day)
+    ward.admit()
     ward.lab(**{kind: value})
     page = ward.page()
     assert (page.urgency, page.condition, page.reason) == ("medium", "cytopenia", "new")
-    assert f"CTCAE 4 {term}" in page.title
+    assert f"CTCAE 4 {kind}" in page.title
 
 
-def test_counts_that_lymphodepletion_brings_to_grade_4_are_low_alone_and_page_nobody_beside_another(ward: Ward) -> None:
+@pytest.mark.parametrize("day", [1, 30])
+def test_counts_that_lymphodepletion_brings_to_grade_4_stand_on_the_board_alone(day: int) -> None:
+    ward = Ward(day=day)
+    ward.admit()
     ward.lab(white_cells=0.9)
-    assert ward.new_pages() == []
-    (page,) = ward.listed("cytopenia")
-    assert page.urgency == "low"
+    ward.jump(hours=1)
+    ward.lab(neutrophils=0.3)
+    assert (ward.pages, ward.episode("cytopenia").urgency) == ([], "low")
     ward.jump(hours=1)
     ward.lab(platelets=24)
     page = ward.page()
-    assert page.urgency == "medium"
+    assert (page.urgency, page.reason) == ("medium", "new")
+    assert "CTCAE 4 platelets" in page.title
     ward.ack(page)
     ward.jump(hours=1)
-    ward.lab(lymphocytes=0.1)
+    ward.lab(lymphocytes=0.1, neutrophils=0.1)
     assert ward.new_pages() == []
+
+
+def test_neutrophils_that_stay_at_grade_4_after_the_course_of_lymphodepletion_page(ward: Ward) -> None:
+    ward.lab(neutrophils=0.3)
+    ward.to("10:00", day=30)
+    ward.lab(neutrophils=0.3)
+    assert ward.new_pages() == []
+    ward.to("10:00", day=31)
+    ward.lab(neutrophils=0.3)
+    page = ward.page()
+    assert (page.condition, page.urgency) == ("cytopenia", "medium")
 
 
 def test_a_count_of_grade_3_pages_nobody(ward: Ward) -> None:
@@ -147,13 +164,15 @@ def test_a_second_term_of_grade_4_pages_again_though_acknowledged(ward: Ward) ->
     ward.lab(platelets=20)
     ward.ack(ward.page())
     ward.jump(hours=24)
-    ward.lab(platelets=18, neutrophils=0.3)
+    ward.statement("anemia_life_threatening")
     page = ward.page()
     assert (page.urgency, page.reason) == ("medium", "worse")
-    assert "platelets/neutrophils" in page.title
+    assert "anaemia/platelets" in page.title
 
 
-def test_two_terms_of_one_sample_make_one_page(ward: Ward) -> None:
+def test_two_terms_of_one_sample_make_one_page() -> None:
+    ward = Ward(day=31)
+    ward.admit()
     ward.lab(platelets=20, neutrophils=0.3)
     assert "platelets/neutrophils" in ward.page().title
 
