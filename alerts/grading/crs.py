@@ -73,7 +73,8 @@ class CrsCourse(Struct, frozen=True, array_like=True, omit_defaults=True):
     A course is a function of the chart alone; one computed earlier may be carried on (`known`) as long as nothing
     charted at or before its `as_of` has changed (`alerts/assessment/course_history.py`). Before the infusion it is
     that of what would be CRS; from the infusion on nothing of that is left. `highest` is the highest grade of the last
-    episode, `lower_since` when it was first lower again.
+    episode, `lower_since` when it was first lower again, `better_at` when it had last been lower for as long as two
+    clear sets are apart.
     """
 
     as_of: datetime | None = None
@@ -85,6 +86,7 @@ class CrsCourse(Struct, frozen=True, array_like=True, omit_defaults=True):
     closed_at: datetime | None = None
     highest: int = 0
     lower_since: datetime | None = None
+    better_at: datetime | None = None
 
     @property
     def is_open(self) -> bool:
@@ -244,10 +246,18 @@ def _positive(now: CrsCourse, moment: datetime, level: int, site: Site) -> CrsCo
             closed_at=None,
             highest=level,
             lower_since=None,
+            better_at=None,
         )
     if level >= now.highest:
         return replace(now, clear_since=None, highest=level, lower_since=None)
-    return replace(now, clear_since=None, lower_since=now.lower_since or moment)
+    return replace(_lower(now, moment, site), clear_since=None)
+
+
+def _lower(now: CrsCourse, moment: datetime, site: Site) -> CrsCourse:
+    """An open episode below its highest grade."""
+    since = now.lower_since or moment
+    lasting = moment - since >= site.conventions.crs.clear_sets_apart.value
+    return replace(now, lower_since=since, better_at=moment if lasting else now.better_at)
 
 
 def _without(now: CrsCourse, calm: bool | None, chart: Chart, moment: datetime, site: Site) -> CrsCourse:
@@ -255,7 +265,7 @@ def _without(now: CrsCourse, calm: bool | None, chart: Chart, moment: datetime, 
 
     Two consecutive clear sets far enough apart close the episode; the second must be newly measured.
     """
-    now = replace(now, lower_since=now.lower_since or moment)
+    now = _lower(now, moment, site)
     if not calm:
         return now if calm is None else replace(now, clear_since=None)
     if now.clear_since is None:

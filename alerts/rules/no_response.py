@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from alerts.assessment.assessment import Assessment
 from alerts.assessment.dose_ledger import ledger
 from alerts.assessment.steroids import HOURS_APART, treating
@@ -35,9 +37,12 @@ def no_response(inputs: RuleInput) -> Finding | None:
     grade, asked_at = inputs.now.crs.grade, dose.effective + convention.value
     if grade is None:
         return None
-    unchanged = grade >= AT_LEAST and course.lower_since is None and dose.effective >= course.opened_at
-    if not unchanged or now < asked_at:
-        return _finding("no_response", 0, NOTHING, due=asked_at if unchanged else None)
+    better = course.better_at is not None and course.better_at >= dose.effective
+    if better or dose.effective < course.opened_at or now < asked_at:
+        return _finding("no_response", 0, NOTHING, due=None if better else asked_at)
+    if grade < AT_LEAST or course.lower_since is not None:
+        # Lower for a moment is no response: the notice of this dose stays, and pages no second time.
+        return replace(_finding("no_response", 0, NOTHING), over=False)
     return _finding(
         "no_response",
         1,

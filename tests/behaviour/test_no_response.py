@@ -44,6 +44,23 @@ def test_it_pages_once_a_dose(treated: Ward) -> None:
     assert treated.page().condition == "no_response"
 
 
+def test_lower_for_a_moment_is_no_response_and_pages_no_second_time(treated: Ward) -> None:
+    charted(treated, "15:00", temp=38.9, sbp=84)
+    treated.to("19:00")
+    treated.ack(treated.page())
+    charted(treated, "20:00", temp=38.4)
+    charted(treated, "22:00", temp=38.9, sbp=84)
+    assert treated.new_pages() == []
+    assert treated.is_open("no_response")
+
+
+def test_what_was_lower_for_a_while_and_returns_has_responded(treated: Ward) -> None:
+    for clock in ("12:00", "15:00", "18:00"):
+        charted(treated, clock, temp=38.4)
+    charted(treated, "20:00", temp=38.9, sbp=84)
+    assert [page.condition for page in treated.new_pages()] == ["crs"]
+
+
 def test_a_lower_grade_is_a_response(treated: Ward) -> None:
     charted(treated, "15:00", temp=38.4)
     charted(treated, "20:00", temp=38.4)
