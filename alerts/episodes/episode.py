@@ -75,6 +75,11 @@ class Episode(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Whether anybody was paged since it last worsened."""
         return any(delivery.at >= self.worsening_known_at for delivery in self.deliveries)
 
+    def awaits_answer(self, now: datetime) -> bool:
+        """Whether people were paged since it last worsened, nobody has acknowledged it, and its ladder goes on."""
+        silenced = self.silenced_until is not None and self.silenced_until > now
+        return self.is_notified and not self.acknowledged_by and not silenced and self.due_at is not None
+
     @property
     def due_at(self) -> datetime | None:
         """When its ladder is next due. None while it rests; `next_at` stays, and is due at once afterwards.

@@ -19,8 +19,11 @@ from config.vocabulary import ANTICYTOKINE_DRUGS, STEROIDS, VASOPRESSIN, VASOPRE
 ACK_RENEWAL_GROWTH = 12
 """Each renewed acknowledgement lasts this many times as long as the one before, up to the maximum."""
 
-SIGNS_OF_CARE = (*ANTICYTOKINE_DRUGS, *STEROIDS, *VASOPRESSORS, VASOPRESSIN, "levetiracetam")
-"""Treatments of CRS and ICANS. Each that is charted shows that somebody is on it."""
+SIGNS_OF_CARE = (*ANTICYTOKINE_DRUGS, *STEROIDS, *VASOPRESSORS, VASOPRESSIN)
+"""Treatments of CRS and ICANS. Each that is charted shows that somebody is on it.
+
+Levetiracetam is none: as prophylaxis it is given twice a day from day 0, whoever is on it.
+"""
 
 CRITICAL_LEVEL = 3
 """The level from which a condition with events is critical by itself: ICANS of grade 3."""

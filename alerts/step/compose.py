@@ -18,7 +18,7 @@ from alerts.pages.title import title
 from alerts.rules.finding import Finding
 from alerts.state import PatientState
 from alerts.step.journal_events import page_event
-from config.site import Site
+from config.site import Site, higher
 
 
 class StepNews:
@@ -41,10 +41,15 @@ class StepNews:
     def add_ended(self, concern: PageConcern, *, alone: bool = True) -> None:
         """Notify everybody who was paged of an episode, or acknowledged it, that it ended: with low urgency.
 
-        Without `alone` only on a page that they get of another reason.
+        That it resolved by measurements goes to whoever acknowledged it alone. Without `alone` only on a page that they
+        get of another reason.
         """
         episode = concern.episode
-        people = dict.fromkeys(person for person in (*episode.notified, episode.acknowledged_by) if person)
+        holder = episode.acknowledged_by
+        if concern.reason == "resolved" and holder in episode.notified:
+            people = [holder]
+        else:
+            people = [person for person in dict.fromkeys((*episode.notified, holder)) if person]
         (self.ended if alone else self.along).append(
             (replace(concern, episode=replace(episode, urgency="low")), tuple(people))
         )
@@ -72,8 +77,9 @@ def compose_pages(
     An alert manager gets one page per episode: its messages are about one alert each.
     """
     composed = ComposedPages(state, [], [], [])
-    for (person, channel, _), concerns in _by_recipient(due, news, site).items():
-        ordered = worst_first(concerns)
+    for (person, channel, episode), concerns in _by_recipient(due, news, site).items():
+        along = [] if episode else _unanswered(state, person, concerns, news, now)
+        ordered = [*worst_first(concerns), *along]
         page = _page(composed, person, channel, ordered, assessment, now, site)
         state, cancelled = _remember(composed.state, page)
         composed.pages.append(page)
@@ -125,6 +131,27 @@ def _if_paged(key: Recipient, found: Recipients) -> bool:
 
 def _unless_paged(key: Recipient, found: Recipients) -> bool:
     return key not in found
+
+
+def _unanswered(
+    state: PatientState, person: str, concerns: list[PageConcern], news: StepNews, now: datetime
+) -> list[PageConcern]:
+    """What else a person was paged of and nobody has acknowledged, if it is no more urgent than their page.
+
+    One answer then acknowledges everything that belongs to one event. A page of what ended alone names nothing more.
+    """
+    open_ones = [concern for concern in concerns if not concern.has_ended]
+    on_page = {concern.episode.id for concern in concerns}
+    return worst_first(
+        [
+            PageConcern(episode, "repeat", news.findings.get(episode.id))
+            for episode in state.episodes.values()
+            if episode.id not in on_page
+            and person in episode.notified
+            and episode.awaits_answer(now)
+            and any(not higher(episode.urgency, concern.urgency) for concern in open_ones)
+        ]
+    )
 
 
 def _page(

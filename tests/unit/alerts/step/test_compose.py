@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from alerts.assessment.assessment import assess
 from alerts.episodes.delivery_log import Reason
@@ -127,9 +128,31 @@ def test_a_newer_page_replaces_one_that_is_not_through_yet_on_the_same_channel()
 def test_a_page_that_still_notifies_of_another_episode_is_not_replaced() -> None:
     crs, icans = notifications(opened("crs")), notifications(opened("icans", "critical"))
     first = written(crs, icans)
-    again = notifications(first.state.episodes["icans"], timedelta(minutes=5))
+    again = notifications(first.state.episodes["crs"], timedelta(minutes=10))
     second = written(again, state=first.state.with_episode(again.episode))
     assert second.cancelled == []
+
+
+def test_a_page_names_what_else_nobody_has_acknowledged_unless_that_is_more_urgent() -> None:
+    crs, icans = notifications(opened("crs")), notifications(opened("icans", "critical"))
+    state = written(crs, icans).state
+    for due_now, named in (("icans", {"icans", "crs"}), ("crs", {"crs"})):
+        again = notifications(state.episodes[due_now], timedelta(minutes=10))
+        pages = written(again, state=state.with_episode(again.episode)).pages
+        (page,) = [page for page in pages if page.to == ON_CALL]
+        assert set(dict(page.levels)) == named
+
+
+@pytest.mark.parametrize(
+    "changed", [{"acknowledged_by": ON_CALL}, {"silenced_until": NOW + hours(1)}, {"level_now": 0}]
+)
+def test_a_page_does_not_name_what_is_acknowledged_silenced_or_clear(changed: dict[str, object]) -> None:
+    crs, icans = notifications(opened("crs")), notifications(opened("icans", "critical"))
+    state = written(crs, icans).state
+    state = state.with_episode(replace(state.episodes["crs"], **changed))
+    again = notifications(state.episodes["icans"], timedelta(minutes=5))
+    (page,) = written(again, state=state.with_episode(again.episode)).pages
+    assert set(dict(page.levels)) == {"icans"}
 
 
 def test_a_page_is_written_in_the_language_of_whoever_gets_it() -> None:
