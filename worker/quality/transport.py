@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from config.vocabulary import PRODUCTS, READINGS
 from worker.quality.assumptions import PRODUCT_CODES, assumed, number
-from worker.quality.course import DAY, INFUSED_AT, Generator, happens, lognormal, uniform
+from worker.quality.course import DAY, HOUR, INFUSED_AT, Generator, happens, lognormal, uniform
 from worker.quality.sampling import ADMITTED_AT, LAB, MONITOR, PHARMACY, WARD, WEARABLE, Measurement
 from worker.quality.truth import Truth
 
@@ -57,14 +57,21 @@ def messages(truth: Truth, found: list[Measurement], patient: str, chance: Gener
     for observed in found:
         sent += _of_observation(observed, patient, skew, waits, chance)
     sent += [_of_treatment(given, patient) for given in truth.course.given if given.at > ADMITTED_AT]
-    end = float(truth.course.minutes - 1)
-    sent.append(Sent(end, _body("discharge", "ehr", patient, end)))
+    if _is_well(truth):
+        end = float(truth.course.minutes - 1)
+        sent.append(Sent(end, _body("discharge", "ehr", patient, end)))
     sent.sort(key=lambda one: one.arrives)
     for index, one in enumerate(sent):
         one.body["id"] = f"{patient}-{index}"
         one.body["received"] = at(one.arrives)
     _link(sent)
     return sorted([*sent, *_duplicates(sent, chance)], key=lambda one: one.arrives)
+
+
+def _is_well(truth: Truth) -> bool:
+    """Whether a patient can be discharged at the end: the others stay, and the simulation leaves them there."""
+    lately = slice(-int(number("transport.discharged_if_well_for") * HOUR), None)
+    return not (truth.crs[lately].any() or truth.icans[lately].any())
 
 
 def at(minute: float) -> str:
