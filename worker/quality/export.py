@@ -79,7 +79,7 @@ class Pseudonymiser:
             case Statement():
                 return {"statement": message.statement, "value": message.value, "by": SOMEBODY}
             case Treatment():
-                return message.model_dump(include={"drug", "action", "dose", "unit"}, mode="json")
+                return message.model_dump(include={"drug", "action", "dose", "unit", "purpose"}, mode="json")
             case Discharge():
                 return {"to": message.to}
             case Merge():

@@ -53,6 +53,13 @@ def exported(*messages: AnyMessage) -> list[dict[str, Any]]:
     return list(pseudonymised([(one, NOW.astimezone(UTC)) for one in messages], KEY))
 
 
+def test_the_purpose_of_a_dose_leaves_because_a_rule_rests_on_it() -> None:
+    (body,) = exported(message("treatment", drug="anakinra", action="given", purpose="prophylaxis"))
+    assert body["purpose"] == "prophylaxis"
+    (registration,) = exported(message("registration", allergies="latex"))
+    assert "allergies" not in registration, "they are free text"
+
+
 def test_no_name_place_person_or_text_leaves() -> None:
     text = msgspec.json.encode(exported(*PATIENT, *LEFT_OUT)).decode()
     assert [secret for secret in SECRETS if secret in text] == []
