@@ -16,9 +16,11 @@ from alerts.chart.chart import Chart
 from alerts.chart.charting import INFUSION_AHEAD, NOT_RETRACTED
 from alerts.chart.contents import RejectedValue
 from alerts.chart.quantities import Unusable, canonical
+from alerts.episodes.episode import opened
 from alerts.message_fields import Status
 from alerts.message_json import read_message
 from alerts.pages.concern import LATE
+from alerts.pages.context import context, next_tocilizumab
 from alerts.rules.finding import RuleMemory
 from alerts.rules.run import findings
 from alerts.step.system_faults import gap_fault, intake_fault, undeliverable_fault
@@ -104,7 +106,8 @@ def charted(draw: st.DrawFn, end: datetime, minutes: int) -> Item:
             return statement(draw(st.sampled_from(STATEMENTS)), draw(st.booleans()), at)
         case 1:
             kind, entry = dose(draw(st.sampled_from(DRUGS)), at, draw(st.sampled_from(["given", "started", "stopped"])))
-            return kind, replace(entry, value=draw(st.sampled_from([None, Decimal(10)])), unit="mg")
+            amount, unit = draw(st.sampled_from([(None, "mg"), (Decimal(10), "mg"), (Decimal(500), "mL")]))
+            return kind, replace(entry, value=amount, unit=unit, note=draw(st.sampled_from(["", "prophylaxis"])))
         case 2:
             kind, code = draw(st.sampled_from(CODED))
             return reading(kind, code, at)
@@ -160,7 +163,10 @@ def phrases(patient: Chart, at: datetime) -> Iterator[Phrase]:
     for found in findings(RuleMemory(ice=10), now, patient, SITE):
         yield from (phrase(LATE, what=found.title), *found.because, *found.missing, *found.flags, *found.events)
     given_so_far = ledger(patient, at, SITE)
-    yield from (given_so_far.sentence(), given_so_far.room(at))
+    yield from (given_so_far.sentence(), given_so_far.room(at), next_tocilizumab(patient, given_so_far, at, SITE).text)
+    for condition in ("crs", "icans"):
+        ill = opened(condition, condition, 1, "new", title=Phrase(""), level=2, urgency="high", at=at, now=at)
+        yield from (line.text for line in context(patient, at, SITE, [ill], whole=True))
 
 
 @settings(max_examples=150)
