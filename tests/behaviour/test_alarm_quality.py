@@ -13,7 +13,7 @@ from worker.quality.answers import DEFAULT, parse_answer
 from worker.quality.cohort import CohortPlan, PatientTruth, decoded, simulate
 from worker.quality.evaluation import measured
 from worker.quality.measures import Measures
-from worker.quality.policies import OURS, StayOutcome, outcome
+from worker.quality.policies import NEWS2_5, OURS, StayOutcome, outcome
 from worker.quality.stream import Stay, read
 
 PATIENTS = 8
@@ -21,13 +21,14 @@ OFTEN = 5
 """Onsets that rang of themselves. One within an episode that rests counts as paged before, though it pages again."""
 
 LATE_AT_MOST = 2
-PAGES_PER_PATIENT_DAY = 2.1
-URGENT_PER_PATIENT_DAY = 1.1
-GROUNDLESS_PER_PATIENT_DAY = 0.2
+PAGES_PER_PATIENT_DAY = 1.25
+URGENT_PER_PATIENT_DAY = 0.7
+GROUNDLESS_PER_PATIENT_DAY = 0.12
+NIGHTLY = 6.3
 
 
 @pytest.fixture(scope="module")
-def measures() -> Measures:
+def policies() -> dict[str, Measures]:
     plan, site, answers = CohortPlan("axi-cel", "ward", 10, 5), load_site(), parse_answer(DEFAULT)
     outcomes: list[StayOutcome] = []
     truths: dict[str, PatientTruth] = {}
@@ -36,9 +37,14 @@ def measures() -> Measures:
         (known,) = decoded([truth])
         found = read(Stay(known.patient, lines))
         truths[known.patient] = known
-        outcomes.append(outcome(known.patient, found.messages, found.unread, site, answers, 1, more=False))
+        outcomes.append(outcome(known.patient, found.messages, found.unread, site, answers, 1, more=True))
     assert site.zone == ZoneInfo("Europe/Rome")
-    return measured(outcomes, truths, site)[OURS]
+    return measured(outcomes, truths, site)
+
+
+@pytest.fixture(scope="module")
+def measures(policies: dict[str, Measures]) -> Measures:
+    return policies[OURS]
 
 
 def test_no_charted_onset_of_any_grade_is_missed(measures: Measures) -> None:
@@ -57,3 +63,11 @@ def test_the_burden_is_no_larger_than_it_was(measures: Measures) -> None:
     assert measures.burden.per_day() <= PAGES_PER_PATIENT_DAY
     assert measures.burden.urgent_per_day <= URGENT_PER_PATIENT_DAY
     assert measures.groundless_per_day <= GROUNDLESS_PER_PATIENT_DAY
+    assert measures.burden.nightly("haematologist-1") <= NIGHTLY
+
+
+def test_first_pages_are_fewer_than_the_alerts_of_news2_which_misses_onsets(policies: dict[str, Measures]) -> None:
+    ours, news2 = policies[OURS], policies[NEWS2_5]
+    assert ours.burden.first <= news2.burden.first
+    assert sum(one.missed for one in news2.conditions) >= 3
+    assert sum(one.missed for one in ours.conditions) == 0
