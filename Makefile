@@ -92,7 +92,7 @@ lock: ## resolve the dependencies into both lock files; with LOCK_OPTIONS=--upgr
 	@set -e; tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT; \
 	$(PYTHON) -m venv "$$tools"; "$$tools/bin/pip" install --quiet uv; PATH="$$tools/bin:$$PATH"; \
 	$(COMPILE) --output-file requirements.lock; \
-	$(COMPILE) --extra ical --extra tracing --extra test --extra check --constraint requirements.lock --output-file tests/requirements.lock
+	$(COMPILE) --extra cds --extra ical --extra tracing --extra test --extra check --constraint requirements.lock --output-file tests/requirements.lock
 
 clean: ## remove what was installed and generated; data/ stays
 	rm -rf $(VENV) output dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -73,6 +73,9 @@ class Settings(BaseSettings):
     fhir_base: str | None = Field(None, description="Where grades and pages are exported as FHIR R4; none, nowhere")
     fhir_token: str | None = Field(None, repr=False, description="Sent to it as a bearer token")
     fhir_system: str | None = Field(None, description="The system of the identifier that patients are known by there")
+    cds_clients: Path | None = Field(
+        None, description="JSON file: the issuer of each CDS Hooks client, and where its public keys are"
+    )
     fhir_flags: bool = Field(False, description="Export a Flag of each open episode")
     fhir_tasks: bool = Field(False, description="Export a Task of each overdue assessment")
     fhir_detail: Literal["full", "minimal"] = Field("full", description="What an exported page says")

@@ -97,7 +97,7 @@ def refusal(request: Request, error: Exception) -> Response:
     if machine_errors.is_of_systems(request.scope):
         headers = error.headers if isinstance(error, HTTPException) else None
         return machine_errors.error(request.scope, why.status, machine_errors.words(why.status), headers)
-    language = refused.language or _asked_for(request)
+    language = refused.language or language_asked_for(request)
     response = html("refused.html.j2", language, {"refusal": why}, why.status)
     if why.status == 429:
         response.headers["retry-after"] = "60"
@@ -116,7 +116,7 @@ def _refused(error: Exception) -> Refused:
     return Refused(BROKEN)
 
 
-def _asked_for(request: Request) -> Language:
+def language_asked_for(request: Request) -> Language:
     """The first supported language of the browser, for an unknown sender."""
     first = request.headers.get("accept-language", "").partition(",")[0].partition(";")[0].partition("-")[0]
     return language if (language := first.strip().lower()) in languages() else ENGLISH
