@@ -199,6 +199,8 @@ class AgainstSentinels(AgainstCartwatch):
             self.failovers.append(Failover(kind, max(later - at for at, later in pairwise(times)), paged))
         time.sleep(1)
         self.patients = [patient for patient in self.patients if patient.ground]
+        ground = frozenset[str]().union(*(patient.ground for patient in self.patients))
+        self.mail.drop_unsent(lambda body: body["id"] in ground or body["type"] == "acknowledgement")
 
     def _fail_over(self, kind: str, probe: Patient, client: Client) -> tuple[str, float, float]:
         began = time.monotonic()

@@ -24,6 +24,9 @@ FAILOVER_TIMEOUT_SECONDS = 6
 DOWN_AFTER_MS = 1000
 """Tests are impatient: docker-compose.yml has three seconds, and so has the campaign."""
 
+APART_MS = 400
+"""Each Sentinel misses a server so much later than the one before, as in docker-compose.yml."""
+
 _NODE = """\
 bind {host}
 dir .
@@ -150,12 +153,12 @@ class Sentinels:
             for number, (host, port) in enumerate(places[:-3])
         ]
         values = {"password": self._password, "sentinel_password": self._sentinel_password, "primary": primary}
-        values |= {"service": SERVICE, "down": down_after_ms, "timeout": FAILOVER_TIMEOUT_SECONDS}
+        values |= {"service": SERVICE, "timeout": FAILOVER_TIMEOUT_SECONDS}
         self.sentinels = [
             Node(
                 folder,
                 f"sentinel-{number}",
-                self._named(port) + _SENTINEL.format(host=host, **values),
+                self._named(port) + _SENTINEL.format(host=host, down=down_after_ms + APART_MS * number, **values),
                 host,
                 port,
                 "--sentinel",

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from math import ceil
 from queue import Empty, SimpleQueue
+from typing import cast
 
 from redis.exceptions import RedisError, ResponseError
 
@@ -27,8 +28,10 @@ from worker.delivery.partition_run import PartitionRun, SharedParts
 from worker.delivery.sending import SendEnded, Senders
 from worker.runtime.runtime import Runtime
 from worker.store import delivery_trip
+from worker.store.connection import server_of
 from worker.store.delivery_trip import TripReply
 from worker.store.keys import Partition, Shard
+from worker.store.lease import process_name, process_of
 from worker.store.schema import NewerStoreError
 from worker.store.wrong_types import move_wrong_types_away
 
@@ -67,6 +70,7 @@ class Deliverer:
         self._site = run.site
         self._limits: dict[str, tuple[int, int]] = {}
         self._look = self._retry = 0.0
+        self._server = server_of(self._store.redis)
         self._stopping = False
 
     # -- the thread ------------------------------------------------------------------------------
@@ -156,6 +160,20 @@ class Deliverer:
         self._retry = 0.0
         for one, reply in zip(runs, replies, strict=True):
             one.follow(reply)
+        self._notice_failover()
+
+    def _notice_failover(self) -> None:
+        """The new primary may have a lease that we released since, and pages under way whose records it lost."""
+        server = server_of(self._store.redis)
+        if server == self._server:
+            return
+        runs = list(self._runs.values())
+        leases = [one.partition.lease for one in runs]
+        for one, owner in zip(runs, cast("list[bytes | None]", self._store.redis.mget(leases)), strict=True):
+            if owner is not None and process_of(owner) == process_name():
+                one.token = owner
+            one.trip.anew = one.due = True
+        self._server = server
 
     def _round_trip(self, runs: Sequence[PartitionRun]) -> list[TripReply]:
         policy = self._policy()

@@ -101,6 +101,12 @@ class StoreClient(Redis):
             self.sentinels.close()
 
 
+def server_of(redis: Redis) -> tuple[str, int] | None:
+    """The primary that a client has found; None without Sentinels."""
+    primary: tuple[str, int] | None = getattr(redis, "primary", None)
+    return primary
+
+
 def client_of(url: str, copies: int = 1, **options: Any) -> StoreClient:
     """A client of the store at an address; `options` are those of its connections."""
     parsed = SentinelUrl.parse(url)

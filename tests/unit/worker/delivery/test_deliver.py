@@ -122,6 +122,22 @@ def _gather_all(sender: Sender) -> None:
         sender._take(sender._events.get(timeout=10))
 
 
+def test_a_page_whose_record_a_failover_lost_is_sent_again_at_once(
+    redis: Redis, store: Store, sender: Sender, provider: FakeProvider
+) -> None:
+    """The new primary has the store of the moment before: a lease that was released since, and a page under way."""
+    copied: dict[bytes, bytes] = {}
+    owe(redis, page("e7.1"), page("e8.1"))
+    provider.meanwhile["e7.1"] = lambda: copied.update({key: redis.dump(key) for key in redis.scan_iter()})
+    sender.deliver()
+    redis.flushall()
+    for key, value in copied.items():
+        redis.restore(key, 0, value)
+    store.redis.primary = ("another", 6379)  # type: ignore[attr-defined]
+    sender.deliver()
+    assert provider.ids == ["e7.1", "e8.1", "e7.1", "e8.1"]
+
+
 def test_critical_pages_have_a_queue_of_their_own_and_wait_for_no_lesser_one(
     redis: Redis, sender: Sender, provider: FakeProvider
 ) -> None:
