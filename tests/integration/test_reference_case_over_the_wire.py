@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from alerts.state import PatientState
 from config.site import DEFAULTS
 from config.vocabulary import READINGS
-from tests.support.wire.ways import OverHttp, OverMllp, OverTheWire
+from tests.support.wire.ways import OverCreates, OverHttp, OverMllp, OverNotifications, OverTheWire
 from worker.intake.store import IntakeStore
 from worker.standalone.demo import read_case
 from worker.standalone.embedded_redis import EmbeddedRedis
@@ -108,10 +108,13 @@ def test_as_hl7_over_mllp(native: Came, tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_as_fhir_over_http(native: Came, tmp_path: Path) -> None:
-    with OverHttp(tmp_path) as replay:
+@pytest.mark.parametrize("way", [OverHttp, OverCreates, OverNotifications])
+def test_as_fhir_over_http(native: Came, tmp_path: Path, way: type[OverHttp]) -> None:
+    """In batches, by a create for each resource, and by notifications of Subscriptions."""
+    with way(tmp_path) as replay:
         same(came_of(replay), native)
         assert refused(replay) == 0
+        assert not isinstance(replay, OverNotifications) or replay.missed() == 0
         assert replay.sent == {
             "FHIR reading": 1069,
             "FHIR treatment": 36,

@@ -1,5 +1,6 @@
 """One result in any format to a native message, or the reason why there is none."""
 
+from contextlib import suppress
 from decimal import Decimal
 from enum import Enum
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from config.vocabulary import READINGS, Sort
 from worker.intake.codes import SentCode, value_of
 from worker.intake.parsed import ElementOutcome, ElementResult, Native, Preview, Unmapped, dead_letter, ignored, stored
 from worker.intake.times import When
+from worker.intake.value_text import plain_bound, says_there_is_none, stands_for_none
 
 GLASGOW_UNIT = "{score}"
 
@@ -99,6 +101,8 @@ def to_message(result: CodedResult, source: Source, tables: Tables) -> ElementRe
         return dead_letter(result.where, result.patient, value.trouble, _shown(result, tables, "ambiguous"))
     if life.use is Use.NO_VALUE or not value.given:
         return _absent(result, source)
+    if why := _no_value(result, tables):
+        return _absent(result._replace(value=value._replace(absent=why)), source)
     if result.code.reading == GLASGOW:
         return stored(result.where, result.patient, (_note(result, source),), _plain(result, value.text, GLASGOW_UNIT))
     if READINGS[result.code.reading].sort is Sort.CODE:
@@ -166,6 +170,20 @@ def _absent(result: CodedResult, source: Source) -> ElementResult:
     return stored(result.where, result.patient, (_native(result, source) | {"absent": why[:2000]},), shown)
 
 
+def _no_value(result: CodedResult, tables: Tables) -> str:
+    """Why a number or a text stands for no value; empty if it does not."""
+    reading, text = result.code.reading, result.value.text
+    if reading not in READINGS or READINGS[reading].sort is Sort.CODE or not text:
+        return ""
+    if says_there_is_none(reading, text):
+        return text
+    with suppress(ValueError):
+        bound = parse_number(text)
+        if bound is not None and not bound.comparator and stands_for_none(reading, bound.number, tables):
+            return f"{text} was sent, which stands for no value"
+    return ""
+
+
 def _coded(result: CodedResult, source: Source) -> ElementResult:
     value = result.value
     reading = result.code.reading
@@ -190,7 +208,7 @@ def _coded(result: CodedResult, source: Source) -> ElementResult:
 
 
 def _number(result: CodedResult, source: Source, tables: Tables) -> ElementResult:
-    value, reading = result.value, result.code.reading
+    value, reading = result.value._replace(text=plain_bound(result.value.text)), result.code.reading
     unit = chosen_unit(reading, value.units, tables)
     raw = f"{value.text} {unit or ''}".strip()
     try:

@@ -32,20 +32,23 @@ def left_over(message: AnyMessage) -> AnyMessage | None:
     return message.model_copy(update={"born": None}) if isinstance(message, Registration) else None
 
 
-def encode(messages: Iterable[AnyMessage]) -> list[tuple[str, bytes]]:
-    """The Bundles of each source, as JSON with exact numbers."""
+encode = msgspec.json.Encoder(decimal_format="number").encode
+"""JSON with exact numbers."""
+
+
+def resources(messages: Iterable[AnyMessage]) -> list[tuple[str, list[Resource]]]:
+    """The resources of each source."""
 
     def source_of(message: AnyMessage) -> str:
         return message.source
 
-    encoder = msgspec.json.Encoder(decimal_format="number")
-    made = []
-    for source, group in groupby(sorted(messages, key=source_of), key=source_of):
-        entries = [
-            {"resource": one, "request": {"method": "POST", "url": one["resourceType"]}} for one in _resources(group)
-        ]
-        made.append((source, encoder.encode({"resourceType": "Bundle", "type": "batch", "entry": entries})))
-    return made
+    return [(source, _resources(group)) for source, group in groupby(sorted(messages, key=source_of), key=source_of)]
+
+
+def bundle(made: Iterable[Resource]) -> Resource:
+    """Resources as a batch."""
+    entries = [{"resource": one, "request": {"method": "POST", "url": one["resourceType"]}} for one in made]
+    return {"resourceType": "Bundle", "type": "batch", "entry": entries}
 
 
 def _resources(messages: Iterable[AnyMessage]) -> list[Resource]:

@@ -15,6 +15,7 @@ import httpx
 from alerts.messages import AnyMessage
 from config.listeners import Listener
 from tests.support.senders import Sender
+from tests.support.subscriptions import notification
 from tests.support.wire import fhir, hl7
 from tests.support.wire.codes import SOURCES, configure
 from worker.gateway.app import create_app
@@ -28,6 +29,7 @@ from worker.links import links_of
 from worker.runtime.runtime import make
 from worker.standalone.replay import Replay
 from worker.store.keys import Shard
+from worker.store.subscriptions import Subscriptions
 
 HOLDS_MS = 60_000
 
@@ -153,23 +155,68 @@ class OverHttp(OverTheWire):
         spoken = [message for message in messages if message not in answers and fhir.has_form(message)]
         natively = [message for message in messages if message not in answers and not fhir.has_form(message)]
         natively += [more for message in spoken if (more := fhir.left_over(message)) is not None]
-        asyncio.run(self._post(fhir.encode(spoken), natively))
+        asyncio.run(self._post(fhir.resources(spoken), natively))
         if answers:
             self.natively(answers, at)
         self.count("FHIR", spoken)
         self.count("native", [*natively, *answers])
 
-    async def _post(self, bundles: list[tuple[str, bytes]], natively: list[AnyMessage]) -> None:
+    async def _post(self, made: list[tuple[str, list[fhir.Resource]]], natively: list[AnyMessage]) -> None:
         transport = httpx.ASGITransport(self._app)
         async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
-            for source, bundle in bundles:
-                answer = await client.post("/fhir", content=bundle, headers=self._headers(source, "fhir+json"))
-                statuses = {entry["response"]["status"] for entry in answer.json()["entry"]}
-                assert (answer.status_code, statuses) == (200, {"201 Created"}), answer.text
+            for source, resources in made:
+                await self.post_resources(client, source, resources)
             for message in natively:
                 raw = message.model_dump_json(exclude_none=True)
                 answer = await client.post("/messages", content=raw, headers=self._headers(message.source, "json"))
                 assert answer.status_code == 202, answer.text
 
+    async def post_resources(self, client: httpx.AsyncClient, source: str, resources: list[fhir.Resource]) -> None:
+        """As one batch."""
+        answer = await self.post(client, source, "", fhir.bundle(resources))
+        statuses = {entry["response"]["status"] for entry in answer.json()["entry"]}
+        assert (answer.status_code, statuses) == (200, {"201 Created"}), answer.text
+
+    async def post(self, client: httpx.AsyncClient, source: str, path: str, resource: fhir.Resource) -> httpx.Response:
+        """Post a resource below `/fhir`, with the key of its source."""
+        headers = self._headers(source, "fhir+json")
+        return await client.post(f"/fhir{path}", content=fhir.encode(resource), headers=headers)
+
     def _headers(self, source: str, kind: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._keys[source]}", "Content-Type": f"application/{kind}"}
+
+
+class OverCreates(OverHttp):
+    """Each resource by a create at its own address, without an id: the gateway gives it one."""
+
+    async def post_resources(self, client: httpx.AsyncClient, source: str, resources: list[fhir.Resource]) -> None:
+        """One by one."""
+        for resource in resources:
+            kind = resource["resourceType"]
+            bare = {name: value for name, value in resource.items() if name != "id" or kind == "Patient"}
+            answer = await self.post(client, source, f"/{kind}", bare)
+            assert (answer.status_code, answer.headers["etag"]) == (201, 'W/"1"'), answer.text
+
+
+class OverNotifications(OverHttp):
+    """Each source's resources as notifications of its Subscription, with its counter."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._notified: Counter[str] = Counter()
+
+    async def post_resources(self, client: httpx.AsyncClient, source: str, resources: list[fhir.Resource]) -> None:
+        """The events of one moment, after a handshake before the first."""
+        if not self._notified[source]:
+            assert (await self.post(client, source, "", notification(kind="handshake"))).status_code == 200
+        first = self._notified[source] + 1
+        self._notified[source] += len(resources)
+        answer = await self.post(client, source, "", notification(resources, first=first))
+        statuses = [entry["response"]["status"] for entry in answer.json()["entry"]]
+        assert statuses == ["200 OK", *["201 Created"] * len(resources)], answer.text
+
+    def missed(self) -> int:
+        """Events that a counter misses."""
+        found = Subscriptions(self.store.redis, self.store.keys).all()
+        assert {name.source: state.last for name, state in found.items()} == dict(self._notified)
+        return sum(gap.events for state in found.values() for gap in state.gaps)

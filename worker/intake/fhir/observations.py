@@ -6,6 +6,7 @@ from typing import Any
 
 from config.intake import Source
 from config.tables import Tables
+from worker.intake.channels import highest_alone
 from worker.intake.codes import SentCode, find
 from worker.intake.fhir.logical_id import hashed, logical_id
 from worker.intake.fhir.resources import Around, Component, Concept, Observation, Period, Quantity
@@ -70,7 +71,7 @@ def elements(
         value = Value(absent=absent) if absent else value_of(part)
         identifier = f"{name}#{suffix}" if suffix else name
         made.append(to_message(CodedResult(place, patient, identifier, found.code, life, when, value), source, tables))
-    return made
+    return highest_alone(made)
 
 
 def _parts(observation: Observation) -> Iterator[tuple[Observation | Component, str]]:

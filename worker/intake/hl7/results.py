@@ -7,6 +7,7 @@ from config.intake import Source
 from config.tables import Tables
 from config.vocabulary import READINGS, Sort
 from worker.intake.budget import Budget
+from worker.intake.channels import highest_alone
 from worker.intake.codes import Found, find
 from worker.intake.hl7.names import Named, joined
 from worker.intake.hl7.patients import patient_of
@@ -72,7 +73,7 @@ def results(
             budget.spend(1)
     if message.first("PID") is None:
         return [refused("PID", "PID: missing; every result needs its patient")]
-    return _without_clashes(made)
+    return highest_alone(_without_clashes(made))
 
 
 def _whose(pid: Segment, source: Source) -> tuple[str, str]:

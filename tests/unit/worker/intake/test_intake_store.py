@@ -207,7 +207,7 @@ def test_what_a_feed_on_trial_sends_is_counted(intake: IntakeStore) -> None:
 
 
 def test_a_long_message_with_many_bad_results_is_kept_once_and_tried_again_as_a_whole(intake: IntakeStore) -> None:
-    raw = oru(*(obx(value="x" * 1000) for _ in range(60)))
+    raw = oru(*(obx(value="1" + "x" * 1000) for _ in range(60)))
     intake.put(taken(raw), NOW)
     [record] = records(intake)
     assert record.raw == raw.decode()
