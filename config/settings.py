@@ -80,6 +80,9 @@ class Settings(BaseSettings):
     fhir_tasks: bool = Field(False, description="Export a Task of each overdue assessment")
     fhir_detail: Literal["full", "minimal"] = Field("full", description="What an exported page says")
 
+    archive_days: int = Field(
+        90, ge=0, description="Days after the discharge of a patient whose state is then archived; 0: never"
+    )
     backup_dir: Path | None = Field(None, description="Folder of scheduled backups; none are made if not set")
     backup_every: float = Field(1, gt=0, description="Hours between two scheduled backups")
     backup_keep: int = Field(48, ge=1, description="Scheduled backups that are kept; the oldest are deleted")

@@ -20,6 +20,7 @@ from worker.commands import (
     quality,
     registration,
     responses,
+    retention,
     route,
     service,
     subscriptions,
@@ -97,7 +98,7 @@ main.add_section(
     subscriptions.subscriptions,
     fhir_export.fhir_export,
 )
-main.add_section("Record", audit.audit, backup.backup, backup.restore)
+main.add_section("Record", audit.audit, retention.forget, backup.backup, backup.restore)
 main.add_section("Configuration", configuration.check, route.route, delivery.test_page, offline.version)
 main.add_section("Offline", offline.example, offline.grade, offline.replay, offline.demo)
 main.add_section("Alarm quality", quality.simulate, quality.evaluate, quality.export, quality.cohort)

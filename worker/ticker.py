@@ -18,7 +18,7 @@ from celery.worker import state
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError, ResponseError
 
-from worker.audit import feed
+from worker.audit import feed, retention
 from worker.clock import StoreClock, read_with
 from worker.fhir_export import circuit_breaker
 from worker.monitoring import backups, beats, clock_jump, health_file, set_back, stalled_consumer
@@ -242,6 +242,7 @@ def _released_on_error(store: Store, what: str) -> Iterator[None]:
 
 _audit = BackgroundWork("audit", feed.EVERY_SECONDS, feed.feed_folder)
 
+_archive = BackgroundWork("archive", retention.ARCHIVE_SECONDS, retention.archive_discharged)
 _backup = BackgroundWork("backup", backups.LOOK_SECONDS, backups.back_up_if_due)
 
 
@@ -249,6 +250,7 @@ def _write_files(_: Celery, run: Runtime) -> None:
     """Begin to write the audit and the scheduled backup, if they are due."""
     if run.settings.audits:
         _audit.start_if_due(run)
+        _archive.start_if_due(run)
     if run.settings.backup_dir is not None and run.settings.clock == "store":
         _backup.start_if_due(run)
 

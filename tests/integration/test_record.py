@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.test_up import Terminal
-from tests.support.hospital import CARTWATCH, crs2, eventually, kill, reading
+from tests.support.hospital import CARTWATCH, crs2, eventually, iso, kill, reading
 from worker.standalone.embedded_redis import EmbeddedRedis
 
 pytestmark = pytest.mark.server
@@ -84,3 +84,10 @@ def test_the_audit_of_a_running_service_answers_as_its_document_says(terminal: T
         assert "HAEM-2/P1" in terminal.run("board").stdout
         entries = [fact["message"]["id"] for fact in facts if fact["kind"] == "message"]
         assert len(entries) == len(set(entries)), "killed in between, and nothing stands there twice"
+        terminal.send(
+            {"type": "discharge", "id": "d1", "source": "ehr", "patient": "P1", "effective": iso(datetime.now(UTC))}
+        )
+        eventually(lambda: '"discharge"' in terminal.run("audit", "P1", "--json").stdout, "the discharge is recorded")
+        walk(terminal, "configuration.md")
+        assert terminal.run("audit", "P1").returncode == 1, "nothing about the patient is left"
+        assert terminal.run("audit", "--verify").stdout.startswith("whole: ")

@@ -12,10 +12,11 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-Kind = Literal["file", "batch", "configuration", "cut", "gap", "moved", "erased", "dropped"]
+Kind = Literal["file", "batch", "configuration", "cut", "gap", "moved", "archived", "erased", "dropped"]
 """`file`: the beginning of a file, with the place in each journal. `batch`: messages and effects of one patient.
 `cut`: an unfinished last line was removed. `gap`: records that the store knows of are missing. `moved`: the record was
-continued in this folder. `erased`: contents of a patient. `dropped`: files older than the retention period."""
+continued in this folder. `archived`: the state of a discharged patient was removed. `erased`: contents of a patient.
+`dropped`: files older than the retention period."""
 
 START = "0" * 64
 """The hash before the first line."""

@@ -8,6 +8,7 @@ import base64
 import logging
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import cache
 from hashlib import sha256
@@ -105,25 +106,48 @@ def feed(run: Runtime, folder: AuditFolder) -> int:
     Raises:
         OSError: the folder cannot be written to.
     """
+    now = run.clock.now()
+    with writing(run, folder) as record:
+        if record is None:
+            return 0
+        before = record.tail.n
+        _record_configuration(folder, record.tail, run.site, now)
+        _drop_old(folder, run.settings.audit_days, now)
+        deadline = time.monotonic() + PASS_SECONDS
+        while _record(run, folder, record.tail) and time.monotonic() < deadline:
+            _commit(run, folder, record, now)
+    return record.tail.n - before
+
+
+class Writing(NamedTuple):
+    """The right to write to a folder: its end, and the lease."""
+
+    tail: Tail
+    lease: Lease
+
+
+@contextmanager
+def writing(run: Runtime, folder: AuditFolder) -> Iterator[Writing | None]:
+    """Write to a folder, after what the store knows of it was compared; None while another process or machine writes.
+
+    At the end the lines are written to disk, and the store records how far they go.
+    """
     store, now = run.store, run.clock.now()
     lease = Lease.acquire(store.redis, store.keys.audit_lease, LEASE)
     if lease is None:
-        return 0
+        yield None
+        return
     try:
         with folder.locked(now) as tail:
             known = recorded(run)
             if tail is None or _is_elsewhere(known, tail, now):
-                return 0
-            before = tail.n
+                yield None
+                return
             folder.begin_if_due(now)
             _reconcile(folder, known, tail, now)
-            _record_configuration(folder, tail, run.site, now)
-            _drop_old(folder, run.settings.audit_days, now)
-            deadline = time.monotonic() + PASS_SECONDS
-            while _record(run, folder, tail) and time.monotonic() < deadline:
-                _commit(run, folder, tail, lease, now)
-            _commit(run, folder, tail, lease, now)
-            return tail.n - before
+            record = Writing(tail, lease)
+            yield record
+            _commit(run, folder, record, now)
     finally:
         lease.release(store.redis)
 
@@ -211,9 +235,10 @@ def contents(packed: bytes, now: datetime) -> Iterator[tuple[datetime, dict[str,
         yield at, body
 
 
-def _commit(run: Runtime, folder: AuditFolder, tail: Tail, lease: Lease, now: datetime) -> None:
+def _commit(run: Runtime, folder: AuditFolder, record: Writing, now: datetime) -> None:
     """Write the lines to disk, then in the store how far they go, then trim the journals."""
     folder.flush()
+    tail, lease = record
     keys, redis = run.store.keys, run.store.redis
     fields = {"folder": tail.folder, "n": str(tail.n), "head": tail.hash, "at": now.isoformat()}
     fields |= {f"cursor:{shard}": entry for shard, entry in tail.cursors.items()}

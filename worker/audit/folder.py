@@ -83,7 +83,8 @@ class AuditFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._tail = Tail()
-        self._known: tuple[str, int] | None = None
+        self._current: Path | None = None
+        self._stamp: tuple[int, ...] = ()
         self._new = b""
 
     # -- reading ---------------------------------------------------------------------------------
@@ -142,7 +143,8 @@ class AuditFolder:
             self._load(now)
             yield self._tail
         finally:
-            self._new = b""
+            if self._new:  # an error came between: the end is read again
+                self._stamp, self._new = (), b""
             os.close(lock)
 
     def append(self, at: datetime, kind: Kind, body: object, origin: str = "") -> None:
@@ -162,44 +164,42 @@ class AuditFolder:
             _pack(last.path)
         tail = self._tail
         tail.folder = tail.folder or secrets.token_hex(8)
-        path = self.path / f"audit-{at.astimezone(UTC):%Y%m%d}-{tail.n + 1:012}{PLAIN}"
-        body = {"folder": tail.folder, "cursors": tail.cursors, "digest": tail.configuration}
-        self.append(at, "file", body)
-        self._known = (path.name, 0)
+        self._current = self.path / f"audit-{at.astimezone(UTC):%Y%m%d}-{tail.n + 1:012}{PLAIN}"
+        self.append(at, "file", {"folder": tail.folder, "cursors": tail.cursors, "digest": tail.configuration})
 
     def flush(self) -> None:
         """Write the new lines to disk. They are kept once this returns."""
-        if not self._new or self._known is None:
+        if not self._new or self._current is None:
             return
-        name, size = self._known
-        file = os.open(self.path / name, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        is_new = not self._current.exists()
+        file = os.open(self._current, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            self._known = None  # after an error the end is read again
+            self._stamp = ()  # after an error the end is read again
             new = memoryview(self._new)
             while new:
                 new = new[os.write(file, new) :]
             os.fsync(file)
         finally:
             os.close(file)
-        if not size:
+        if is_new:
             _sync_folder(self.path)
-        self._known, self._new = (name, size + len(self._new)), b""
+        self._stamp, self._new = _stamp(self._current), b""
 
-    def erase(self, concerns: Callable[[AuditLine], bool], needle: bytes, now: datetime) -> list[int]:
+    def erase(self, concerns: Callable[[AuditLine], bool], needles: tuple[bytes, ...]) -> list[int]:
         """Erase the content of the lines that a function chooses among those that hold a text; return their numbers."""
         self.flush()
         numbers: list[int] = []
         for file in self.files():
             kept, changed = [], False
             for raw in file.lines():
-                if needle in raw and concerns(line := read_line(raw)):
+                if any(needle in raw for needle in needles) and concerns(line := read_line(raw)):
                     numbers.append(line.link.n)
                     raw, changed = without_content(raw), True
                 kept.append(raw)
             if changed:
                 _replace(file.path, b"".join(kept))
-        self._known = None
-        self._load(now)
+        if self._current is not None:
+            self._stamp = _stamp(self._current)
         return numbers
 
     def drop_before(self, day: date) -> list[AuditFile]:
@@ -217,10 +217,9 @@ class AuditFolder:
             path.with_name(path.name.removesuffix(".gz")).unlink(missing_ok=True)
         files = self.files()
         last = files[-1] if files else None
-        size = last.path.stat().st_size if last is not None else 0
-        if last is not None and (last.path.name, size) == self._known:
+        if last is not None and _stamp(last.path) == self._stamp:
             return
-        self._tail, self._known = Tail(), None
+        self._tail, self._current, self._stamp = Tail(), None, ()
         if last is None:
             return
         removed = 0 if last.is_packed else _cut_unfinished(last.path)
@@ -231,10 +230,16 @@ class AuditFolder:
         for raw in last.lines():
             self._tail.follow(read_line(raw))
         if not last.is_packed:
-            self._known = (last.path.name, last.path.stat().st_size)
+            self._current, self._stamp = last.path, _stamp(last.path)
         if removed:
             self.append(now, "cut", {"bytes": removed})
             self.flush()
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """What changes if another process writes to a file, or replaces it."""
+    found = path.stat()
+    return found.st_size, found.st_ino, found.st_mtime_ns
 
 
 def _is_locked(lock: int) -> bool:

@@ -66,7 +66,7 @@ def test_a_change_is_found_where_it_is(folder: AuditFolder, change: Callable[[Li
 def test_erased_content_leaves_the_chain_whole_and_nothing_of_itself(folder: AuditFolder) -> None:
     record(folder)
     with folder.locked(NOW):
-        numbers = folder.erase(lambda line: (line.body or {}).get("patient") == "P1", b'"P1"', NOW)
+        numbers = folder.erase(lambda line: (line.body or {}).get("patient") == "P1", (b'"P1"',))
         folder.append(NOW, "erased", {"records": numbers})
         folder.flush()
     result = verify(folder.lines())
