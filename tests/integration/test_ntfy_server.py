@@ -15,7 +15,7 @@ from tests.support.hospital import Hospital, crs2, eventually
 from tests.support.pages import page
 from tests.support.servers import free_port, program_or_image, running
 from worker.delivery.channel import MessageContext, send, send_picture
-from worker.delivery.outcome import Attempt, Outcome
+from worker.delivery.outcome import Outcome
 from worker.delivery.rendering import Rendered
 
 pytestmark = pytest.mark.server
@@ -28,7 +28,7 @@ PRIORITIES = {"critical": 5, "high": 4, "medium": 3, "low": 2, "technical": 3}
 """As ntfy counts: 5 rings through, 2 is silent."""
 
 DEFAULT, SILENT = 3, 1
-SENT = Attempt(Outcome.SENT)
+SENT = Outcome.SENT
 PNG = b"\x89PNG\r\n\x1a\n"
 Message = dict[str, Any]
 
@@ -82,8 +82,10 @@ def test_a_page_of_the_service_arrives_with_its_button_and_a_silent_picture(hosp
     assert (first["title"], first["priority"]) == (owed["title"], PRIORITIES[owed["urgency"]])
     assert first["message"].startswith(owed["text"].partition("\n\n")[0])
     assert re.fullmatch(r"https://cartwatch\.example/p/[\w.~-]+", first["click"])
-    [button] = first["actions"]
-    assert (button["action"], button["label"], button["url"]) == ("view", "To answer", first["click"])
+    answer, view = first["actions"]
+    assert (view["action"], view["label"], view["url"]) == ("view", "To answer", first["click"])
+    assert (answer["action"], answer["label"], answer["method"], answer["clear"]) == ("http", "I have it", "POST", True)
+    assert re.fullmatch(r"https://cartwatch\.example/a/[\w.~-]+", answer["url"])
     assert first["click"] not in first["message"], "the button has it"
     assert (picture["priority"], picture["attachment"]["type"]) == (SILENT, "image/png")
     assert "bed 1" in picture["title"]
@@ -94,15 +96,15 @@ def test_a_page_of_the_service_arrives_with_its_button_and_a_silent_picture(hosp
 @pytest.mark.parametrize("urgency", get_args(Urgency))
 def test_each_urgency_rings_as_ntfy_rings_for_it(ntfy: Ntfy, urgency: Urgency) -> None:
     topic = f"urgency-{urgency}"
-    assert send(Channel(url=ntfy.url(topic)), [page(urgency=urgency)], MessageContext()) == SENT
+    assert send(Channel(url=ntfy.url(topic)), [page(urgency=urgency)], MessageContext()).outcome is SENT
     assert [message["priority"] for message in ntfy.messages(topic)] == [PRIORITIES[urgency]]
 
 
 def test_a_priority_in_the_address_makes_every_page_ring_but_not_the_picture(ntfy: Ntfy) -> None:
     """`cartwatch check` warns of it."""
     channel = Channel(url=ntfy.url("fixed", "?priority=max"))
-    assert send(channel, [page(urgency="low")], MessageContext()) == SENT
-    assert send_picture(channel, "e7.1", PNG, Rendered("P1 – «A»", "CRS 2, ≥ 38 °C\nT 38.9"), "") == SENT
+    assert send(channel, [page(urgency="low")], MessageContext()).outcome is SENT
+    assert send_picture(channel, "e7.1", PNG, Rendered("P1 – «A»", "CRS 2, ≥ 38 °C\nT 38.9"), "").outcome is SENT
     first, picture = ntfy.messages("fixed")
     assert (first["priority"], picture["priority"]) == (5, SILENT)
     assert (picture["title"], picture["message"]) == ("P1 – «A»", "CRS 2, ≥ 38 °C\nT 38.9")
@@ -111,8 +113,10 @@ def test_a_priority_in_the_address_makes_every_page_ring_but_not_the_picture(ntf
 def test_letters_beyond_ascii_and_several_lines_arrive_as_they_are(ntfy: Ntfy) -> None:
     text = "T 38,9 °C ≥ 38,0\nperché: «febbre»\n\n– 10 µg/L"
     assert (
-        send(Channel(url=ntfy.url("letters")), [page(title="[HIGH] Stanza 12 – è", text=text)], MessageContext())
-        == SENT
+        send(
+            Channel(url=ntfy.url("letters")), [page(title="[HIGH] Stanza 12 – è", text=text)], MessageContext()
+        ).outcome
+        is SENT
     )
     [message] = ntfy.messages("letters")
     assert message["title"] == "[HIGH] Stanza 12 – è"
@@ -124,8 +128,10 @@ def test_a_page_as_long_as_it_may_be_is_no_attachment(ntfy: Ntfy) -> None:
     """ntfy turns a message of more than 4096 octets into a file, of which no phone shows a word."""
     lines = "\n\n".join(f"{number}: la saturazione è al 92 % ≥ «x»" for number in range(300))
     assert (
-        send(Channel(url=ntfy.url("long")), [page(text=lines)], MessageContext(link=lambda _: "https://c.example/p/x"))
-        == SENT
+        send(
+            Channel(url=ntfy.url("long")), [page(text=lines)], MessageContext(link=lambda _: "https://c.example/p/x")
+        ).outcome
+        is SENT
     )
     [message] = ntfy.messages("long")
     assert "attachment" not in message

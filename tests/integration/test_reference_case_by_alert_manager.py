@@ -85,6 +85,8 @@ def test_the_same_grades_and_acknowledgements(redis_server: EmbeddedRedis, tmp_p
         expected = list(native.run(CASE, first_pages_answered()))
     with AlertManager() as manager, ByAlertManager(tmp_path, manager) as replay:
         found = list(replay.run(CASE, first_pages_answered()))
+        assert "inactive" not in manager.kept_alive
+    assert manager.kept_alive[-1:] == ["inactive"], "the last worker that stops reports it"
     for names in (("at", "system", "status", "because"),):
         assert fields_of(found, "grade", *names) == fields_of(expected, "grade", *names)
     acknowledged = fields_of(expected, "acknowledged", "at", "episode", "condition", "by")

@@ -62,7 +62,7 @@ class DeliveryProcess:
         self.aside(lambda: self._wake(follow.follow(self._run)))
 
     def _after(self, page: Page, attempt: Attempt) -> None:
-        if follow.is_followed(self._run.site.on_call.channels.get(page.channel), attempt):
+        if follow.is_followed(self._run.site.on_call.channels.get(page.channel), page, attempt):
             self.aside(partial(follow.begin, self._run, page, attempt))
         if page.assessed_at is None or not wants_picture(self._run, page):
             return

@@ -1,4 +1,4 @@
-"""Pushover's emergency pages: a tap there acknowledges here, and an acknowledgement here ends the ring there."""
+"""What rings on at a provider: an answer there is one here, and an answer here ends the ring there."""
 
 import json
 from collections.abc import Iterator
@@ -15,6 +15,7 @@ from tests.support.provider_stub import ProviderStub
 from tests.support.stored_ward import KEYS, NOW, SITE, Clock, crs2, send
 from worker.delivery import follow
 from worker.delivery.outcome import Attempt, Outcome
+from worker.delivery.process import DeliveryProcess
 from worker.processing.advance import advance
 from worker.runtime.runtime import Runtime
 from worker.store.shard import Store
@@ -29,6 +30,14 @@ def pushover() -> Site:
     return SITE._replace(on_call=type(SITE.on_call).model_validate(on_call))
 
 
+def ringing(service: str) -> Site:
+    """The same site with another service."""
+    on_call = SITE.on_call.model_dump()
+    urls = {"pagerduty": "pagerduty://integration@apikey", "opsgenie": f"opsgenie://{'a' * 36}"}
+    on_call["channels"]["phone-1"]["url"] = urls[service]
+    return SITE._replace(on_call=type(SITE.on_call).model_validate(on_call))
+
+
 @pytest.fixture
 def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[ProviderStub]:
     with ProviderStub() as stub:
@@ -39,8 +48,8 @@ def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[ProviderStub]:
 class Ring:
     """A patient whose page rings at Pushover."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
-        self.run = Runtime(Settings(), pushover(), store, clock)
+    def __init__(self, store: Store, clock: Clock, site: Site | None = None) -> None:
+        self.run = Runtime(Settings(), site or pushover(), store, clock)
         self.send(*crs2("P1", NOW))
         self.page = self.episode.deliveries[0].page
         follow.begin(self.run, page(self.page), SENT)
@@ -70,12 +79,61 @@ def ring(store: Store, clock: Clock) -> Ring:
     return Ring(store, clock)
 
 
-def test_only_a_receipt_of_pushover_is_followed() -> None:
+def test_only_what_rings_on_is_followed() -> None:
     channels = pushover().on_call.channels
-    assert follow.is_followed(channels["phone-1"], SENT)
-    assert not follow.is_followed(channels["phone-1"], Attempt(Outcome.SENT))
-    assert not follow.is_followed(channels["phone-2"], SENT)
-    assert not follow.is_followed(None, SENT)
+    assert follow.is_followed(channels["phone-1"], page(), SENT)
+    assert not follow.is_followed(channels["phone-1"], page(), Attempt(Outcome.SENT)), "only an emergency has a receipt"
+    assert not follow.is_followed(channels["phone-1"], page(reason="resolved"), SENT)
+    assert not follow.is_followed(channels["phone-2"], page(), SENT)
+    assert not follow.is_followed(None, page(), SENT)
+    for service in ALERTS:
+        assert follow.is_followed(ringing(service).on_call.channels["phone-1"], page(), Attempt(Outcome.SENT))
+
+
+def test_a_page_that_was_sent_is_followed_by_the_process_that_sent_it(
+    ring: Ring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DeliveryProcess, "aside", lambda _, job: job())
+    monkeypatch.setattr("worker.delivery.process.threading.Thread.start", lambda _: None)
+    ring.run.store.redis.delete(KEYS.followed)
+    woken: list[Any] = []
+    process = DeliveryProcess(ring.run, woken.append)
+    process._after(page(ring.page, assessed_at=None), SENT)
+    assert ring.followed
+    monkeypatch.setattr(follow, "follow", lambda _: ["a shard"])
+    process.follow()
+    assert woken == [["a shard"]]
+
+
+ALERTS = {
+    "pagerduty": ("events.pagerduty.com", "/v2/enqueue"),
+    "opsgenie": ("api.opsgenie.com", "/v2/alerts/{page}/{action}"),
+}
+
+
+@pytest.mark.parametrize("service", sorted(ALERTS))
+@pytest.mark.parametrize(("answer", "action"), [("acknowledgement", "acknowledge"), ("closure", "resolve")])
+def test_an_answer_here_is_reported_to_a_pager_service(
+    provider: ProviderStub, store: Store, clock: Clock, service: str, answer: str, action: str
+) -> None:
+    provider.status = 202
+    ring = Ring(store, clock, ringing(service))
+    assert follow.follow(ring.run) == []
+    assert provider.asked == [], "nothing is asked of it: its answers come by webhook"
+    body = {"type": answer, "id": "a1", "source": "gateway", "patient": "P1", "by": PERSON}
+    more = {"why": "no"} if answer == "closure" else {}
+    ring.send(body | more | {"episode": ring.episode.id, "effective": NOW.isoformat()})
+    follow.follow(ring.run)
+    (asked,) = provider.asked
+    host, path = ALERTS[service]
+    named = "close" if action == "resolve" else action
+    assert (asked.method, asked.host, asked.path) == ("POST", host, path.format(page=ring.page, action=named))
+    if service == "pagerduty":
+        assert asked.json == {"routing_key": "integration", "event_action": action, "dedup_key": ring.page}
+    else:
+        assert asked.query == {"identifierType": "alias"}
+        assert asked.headers["Authorization"] == f"GenieKey {'a' * 36}"
+    assert not ring.followed
 
 
 def test_a_tap_is_an_acknowledgement(provider: ProviderStub, ring: Ring) -> None:
@@ -135,7 +193,7 @@ def test_an_expired_ring_is_dropped(provider: ProviderStub, ring: Ring) -> None:
 
 
 def test_after_its_time_nothing_is_asked(provider: ProviderStub, ring: Ring, clock: Clock) -> None:
-    clock.forward(seconds=follow.FOLLOWED_FOR.total_seconds())
+    clock.forward(seconds=follow.FOLLOWED_FOR["pover"].total_seconds())
     follow.follow(ring.run)
     assert provider.asked == []
     assert not ring.followed
