@@ -60,12 +60,12 @@ def read_report(message: Hl7Message) -> Report:
 
 
 class AlertManager:
-    """A manager on a free port. `reply` gives the code of its acknowledgement, or None for silence."""
+    """A manager on a port, by default a free one. `reply` gives the code of its acknowledgement; None: it is silent."""
 
-    def __init__(self, reply: Reply = lambda _: "AA") -> None:
+    def __init__(self, reply: Reply = lambda _: "AA", port: int = 0) -> None:
         self.reply = reply
         self.messages: list[Hl7Message] = []
-        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket = socket.create_server(("127.0.0.1", port))
         self.port = self._socket.getsockname()[1]
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
