@@ -22,7 +22,7 @@ from worker.processing.advance import advance
 from worker.runtime.runtime import make
 
 AIM_OVER_NOOP = 20.0
-AIM_SECOND_PROCESS = 1.7
+AIM_SECOND_PROCESS = 1.6
 AIM_LATE = 1.5
 
 

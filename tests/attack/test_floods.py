@@ -12,6 +12,7 @@ import pytest
 from celery import Celery
 
 from tests.support.hospital import Body, Hospital, crs2, eventually, reading, registration
+from tests.support.senders import Sender, listening
 from tests.support.servers import free_port
 from tests.support.with_gateway import answers
 from worker.intake.source_keys import SourceKeys
@@ -86,6 +87,13 @@ FLOODED = 40
 Put = Callable[[list[Body]], object]
 
 
+def configure_sources(hospital: Hospital, **more: object) -> None:
+    monitor = {"type": "monitor", "senders": [{"application": MONITOR}]}
+    body = {"sources": {"ehr": {"type": "record"}, MONITOR: monitor}, **more}
+    assert hospital.settings.config_dir is not None
+    hospital.settings.config_dir.joinpath("intake.yaml").write_text(json.dumps(body), encoding="utf-8")
+
+
 def by_append(hospital: Hospital) -> Iterator[Put]:
     yield lambda bodies: send(hospital, bodies)
 
@@ -96,9 +104,7 @@ def by_celery(hospital: Hospital) -> Iterator[Put]:
 
 
 def by_http(hospital: Hospital) -> Iterator[Put]:
-    sources = {"ehr": {"type": "record"}, MONITOR: {"type": "monitor"}}
-    assert hospital.settings.config_dir is not None
-    hospital.settings.config_dir.joinpath("intake.yaml").write_text(json.dumps({"sources": sources}), encoding="utf-8")
+    configure_sources(hospital)
     port = free_port()
     key = SourceKeys(hospital.redis, hospital.store.keys).add(MONITOR, datetime.now(UTC))
     headers = {"Authorization": f"Bearer {key}"}
@@ -109,6 +115,29 @@ def by_http(hospital: Hospital) -> Iterator[Put]:
         eventually(lambda: answers(address), "the gateway answers")
         with httpx.Client(base_url=address, headers=headers, timeout=30) as client:
             yield lambda bodies: [client.post("/messages", json=body).raise_for_status() for body in bodies]
+
+
+def by_mllp(hospital: Hospital) -> Iterator[Put]:
+    """Each reading as an HL7 message, all of them under way on one connection."""
+    configure_sources(hospital, listeners={"hl7": {"port": 0}})
+    with listening(hospital) as running, Sender(running.port) as sender:
+
+        def put(bodies: list[Body]) -> None:
+            sender.send(*(as_hl7(body) for body in bodies))
+            assert all(answer.startswith("AA ") for answer in sender.answers(len(bodies)))
+
+        yield put
+
+
+def as_hl7(body: Body) -> bytes:
+    at = datetime.fromisoformat(body["effective"]).strftime("%Y%m%d%H%M%S+0000")
+    lines = (
+        f"MSH|^~\\&|{MONITOR}|HOSP|CARTWATCH|HOSP|{at}||ORU^R01^ORU_R01|{body['id']}|P|2.5.1",
+        f"PID|1||{body['patient']}^^^HOSP^MR",
+        f"OBR|1||{body['id']}|VITALS^V^L|||{at}",
+        f"OBX|1|NM|8867-4^Heart rate^LN||{body['value']}|/min|||||F|||{at}",
+    )
+    return "".join(f"{line}\r" for line in lines).encode()
 
 
 def pour(put: Put, enough: threading.Event, failed: list[Exception]) -> None:
@@ -128,7 +157,7 @@ def pour(put: Put, enough: threading.Event, failed: list[Exception]) -> None:
             return
 
 
-@pytest.mark.parametrize("way", [by_append, by_celery, by_http])
+@pytest.mark.parametrize("way", [by_append, by_celery, by_http, by_mllp])
 def test_while_a_source_floods_others_are_paged_and_its_messages_are_counted(
     hospital: Hospital, way: Callable[[Hospital], Iterator[Put]]
 ) -> None:

@@ -16,6 +16,8 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar
 import msgspec
 from msgspec import Struct, structs
 
+from alerts.assessment.course_history import CourseHistory
+from alerts.assessment.result_cache import ResultCache
 from alerts.chart.buckets import FRESH, Series, horizon
 from alerts.chart.chart import Chart
 from alerts.chart.entry import EFFECTIVE
@@ -111,9 +113,13 @@ class Codec(Generic[T]):
 
 
 class _PackedState(Struct, frozen=True, array_like=True):
-    """A state without the settled entries of its chart, and those of each kind in parts: all compressed MessagePack."""
+    """A state without its cached results and the settled entries of its chart; these; and those of each kind in parts.
+
+    All are compressed MessagePack.
+    """
 
     state: bytes
+    results: bytes
     settled: dict[str, list[bytes]]
 
 
@@ -128,34 +134,59 @@ class _Part(NamedTuple):
         return len(self.entries) == len(entries) and all(map(is_, self.entries, entries))
 
 
+class _PackedResults(NamedTuple):
+    """The cached results without the course, and the same packed."""
+
+    results: ResultCache
+    packed: bytes
+
+
+class _Kept(NamedTuple):
+    """The parts of a patient that were packed last."""
+
+    results: _PackedResults
+    settled: dict[str, list[_Part]]
+
+
 class StateCodec(Codec[PatientState]):
     """The packing of states. Most entries of a chart are settled: they have not changed since it was packed last.
 
-    So they are packed in parts, and the parts are kept for the patients that were packed last.
+    So they are packed in parts, and the parts are kept for the patients that were packed last. The cached results of
+    the laboratory are a part too: of the cache only the course of CRS changes at every assessment.
     """
 
     def __init__(self) -> None:
         super().__init__("state", PatientState, compressed=True)
         self._packed = msgspec.msgpack.Decoder(_PackedState)
         self._series = msgspec.msgpack.Decoder(Series)
-        self._kept: OrderedDict[str, dict[str, list[_Part]]] = OrderedDict()
+        self._results = msgspec.msgpack.Decoder(ResultCache)
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
 
     def pack(self, value: PatientState) -> bytes:
         """Encode a state."""
-        known = self._kept.pop(value.patient, {})
+        known = self._kept.pop(value.patient, None)
         settled: dict[str, list[_Part]] = {}
         recent: dict[str, Series] = {}
         for kind, (*parts, last) in _cut(value.chart):
             recent[kind] = last
             if parts:
-                before = known.get(kind, [])
+                before = known.settled.get(kind, []) if known is not None else []
                 settled[kind] = [self._part(*pair) for pair in zip_longest(parts, before[: len(parts)])]
-        self._kept[value.patient] = settled
+        results = self._packed_results(value.result_cache, known)
+        self._kept[value.patient] = _Kept(results, settled)
         while len(self._kept) > PATIENTS_KEPT:
             self._kept.popitem(last=False)
-        short = structs.replace(value, chart=structs.replace(value.chart, entries=recent))
+        course = ResultCache(course=value.result_cache.course)
+        short = structs.replace(value, chart=structs.replace(value.chart, entries=recent), result_cache=course)
         packed = {kind: [part.packed for part in parts] for kind, parts in settled.items()}
-        return schema.seal(self._encoder.encode(_PackedState(compressed(self._encoder.encode(short)), packed)))
+        state = _PackedState(compressed(self._encoder.encode(short)), results.packed, packed)
+        return schema.seal(self._encoder.encode(state))
+
+    def _packed_results(self, cache: ResultCache, known: _Kept | None) -> _PackedResults:
+        results = structs.replace(cache, course=CourseHistory())
+        if known is not None and _are_same(results, known.results.results):
+            return known.results
+        return _PackedResults(results, compressed(self._encoder.encode(results)))
 
     def _part(self, entries: Series, known: _Part | None) -> _Part:
         if known is not None and known.is_of(entries):
@@ -169,16 +200,32 @@ class StateCodec(Codec[PatientState]):
         for kind, recent in short.chart.entries.items():
             parts = (self._series.decode(zlib.decompress(part)) for part in packed.settled.get(kind, ()))
             entries[kind] = (*chain.from_iterable(parts), *recent)
-        return structs.replace(short, chart=structs.replace(short.chart, entries=entries))
+        results = self._results.decode(zlib.decompress(packed.results))
+        return structs.replace(
+            short,
+            chart=structs.replace(short.chart, entries=entries),
+            result_cache=structs.replace(results, course=short.result_cache.course),
+        )
 
     def _decode_plain(self, payload: memoryview) -> Any:
         packed = self._packed.decode(payload)
         plain = self._plain.decode(zlib.decompress(packed.state))
+        results = self._plain.decode(zlib.decompress(packed.results))
+        if cache := {**results, **plain.get("result_cache", {})}:
+            plain["result_cache"] = cache
         for kind, parts in packed.settled.items():
             entries = plain["chart"]["entries"]
             opened = (self._plain.decode(zlib.decompress(part)) for part in parts)
             entries[kind] = [*chain.from_iterable(opened), *entries[kind]]
         return plain
+
+
+def _are_same(one: ResultCache, other: ResultCache) -> bool:
+    """Whether two caches without the course hold the very same results."""
+    pairs = zip(structs.astuple(one), structs.astuple(other), strict=True)
+    return all(result is earlier or isinstance(result, str | CourseHistory) for result, earlier in pairs) and (
+        one.config_digest == other.config_digest
+    )
 
 
 def _cut(chart: Chart) -> Iterator[tuple[str, list[Series]]]:

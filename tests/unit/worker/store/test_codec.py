@@ -62,6 +62,27 @@ def test_what_is_packed_does_not_depend_on_what_was_packed_before() -> None:
     assert [codec.pack(state) for state in states[::-1]] == alone[::-1]
 
 
+def test_results_that_no_vital_sign_changed_are_not_packed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    codec = StateCodec()
+    before, _ = step(PatientState(patient="P1"), [message(body) for body in crs2()], NOW, SITE)
+    assert before.result_cache.ctcae is not None
+    codec.pack(before)
+    pulse = message(crs2()[-1] | {"id": "later", "effective": (NOW + timedelta(minutes=1)).isoformat()})
+    after, _ = step(before, [pulse], NOW + timedelta(minutes=1), SITE)
+    assert after.result_cache.course != before.result_cache.course
+    texts: list[bytes] = []
+
+    def seen(encoded: bytes) -> bytes:
+        texts.append(encoded)
+        return compressed(encoded)
+
+    monkeypatch.setattr("worker.store.codec.compressed", seen)
+    packed = codec.pack(after)
+    assert not any(b"ctcae" in text and b"config_digest" in text for text in texts)
+    assert packed == StateCodec().pack(after)
+    assert unpack_state(packed) == after
+
+
 def test_entries_that_did_not_change_are_not_packed_again(monkeypatch: pytest.MonkeyPatch) -> None:
     codec, state = StateCodec(), PatientState(patient="P1", chart=of_hours(0, 5, 6))
     packed = codec.pack(state)

@@ -100,14 +100,15 @@ def renamed(plain: dict[str, Any], before: str, after: str) -> dict[str, Any]:
 
 
 class PlainStates(Codec[dict[str, Any]]):
-    """States as plain values, each in one part."""
+    """States as plain values, each in one part but for its results, of which there are none beside it."""
 
     def unpack(self, packed: bytes) -> dict[str, Any]:
         plain: dict[str, Any] = msgspec.to_builtins(unpack_state(packed), builtin_types=(datetime, Decimal))
         return plain
 
     def pack(self, value: dict[str, Any]) -> bytes:
-        return schema.seal(msgspec.msgpack.encode([compressed(msgspec.msgpack.encode(value)), {}]))
+        parts = (compressed(msgspec.msgpack.encode(part)) for part in (value, {}))
+        return schema.seal(msgspec.msgpack.encode([*parts, {}]))
 
 
 def aged(redis: Redis, key: str, kind: str) -> None:
