@@ -89,7 +89,15 @@ def main() -> None:
 main.add_section("Service", service.up, service.send, service.health, service.worker, gateway.gateway, mllp.mllp)
 main.add_section(
     "Patients and pages",
-    *(patients.board, patients.explain, responses.ack, responses.hand_over, responses.silence, responses.close),
+    *(
+        patients.board,
+        patients.handover,
+        patients.explain,
+        responses.ack,
+        responses.hand_over,
+        responses.silence,
+        responses.close,
+    ),
     *(registration.register, merges.merges, merges.unmerge, gateway.sign_in_link, gateway.sign_out),
 )
 main.add_section(

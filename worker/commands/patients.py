@@ -135,6 +135,25 @@ def _episode(episode: "Episode", site: "Site") -> dict[str, Any]:
     }
 
 
+@with_example("cartwatch handover --language it")
+@click.command(short_help="Print the sheet of a shift handover.")
+@click.option("--language", default="en", show_default=True, help="The code of a language with a catalogue.")
+def handover(language: str) -> None:
+    """Print the sheet of a shift handover.
+
+    It says who is on call and from when, and of each patient what is open, which answers are owed, which doses are left
+    and what is overdue. The ward board has the same sheet.
+    """
+    from alerts.handover import handover_sheet, lines
+    from config.languages import languages
+
+    if language not in languages():
+        raise click.BadParameter(f"write one of {', '.join(languages())}", param_hint="--language")
+    run = runtime()
+    for line in lines(handover_sheet(run.store.states(), run.clock.now(), run.site, language), language):
+        click.echo(line)
+
+
 def standing_line(episode: "Episode", site: "Site") -> str:
     """One open episode: its condition and urgency, its holder and until when, and the outcome of its last page."""
     from alerts.pages.values import clock

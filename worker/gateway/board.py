@@ -15,6 +15,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from alerts.explain import explain
+from alerts.handover import duty_text, handover_sheet
 from alerts.message_fields import visible
 from alerts.state import PatientState
 from config.site import Language
@@ -65,8 +66,13 @@ def routes(gateway: Gateway, live: WardSnapshots) -> list[Route]:
         form = await form_of(request)
         return await run(_answer, gateway, request, form)
 
+    async def sheet(request: Request) -> Response:
+        cookie_of(gateway, request)
+        return await run(_handover, gateway, request, await live.ward(fresh=True))
+
     return [
         Route("/board", show, methods=["GET"]),
+        Route("/board/handover", sheet, methods=["GET"]),
         Route("/board/events", events, methods=["GET"]),
         Route("/board/patient/{opaque}", patient, methods=["GET"]),
         Route("/board/episode/{episode}/{action}", answer, methods=["POST"]),
@@ -78,6 +84,14 @@ def _show(gateway: Gateway, request: Request, ward: Ward, live: WardSnapshots) -
     session = session_of(gateway, request, active="refresh" not in request.query_params)
     values = _board_values(gateway, live, session, ward)
     return html("board.html.j2", values["reader"].language, values)
+
+
+def _handover(gateway: Gateway, request: Request, ward: Ward) -> Response:
+    """The sheet of a shift handover, to be read together or printed."""
+    reader = gateway.reader(session_of(gateway, request).person)
+    sheet = handover_sheet(ward.states, reader.now, reader.site, reader.language)
+    duties = [duty_text(duty, reader.language) for duty in sheet.duties]
+    return html("handover.html.j2", reader.language, {"reader": reader, "sheet": sheet, "duties": duties})
 
 
 def _board_values(gateway: Gateway, live: WardSnapshots, session: Session, ward: Ward) -> dict[str, Any]:
