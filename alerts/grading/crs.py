@@ -270,14 +270,15 @@ def _without(now: CrsCourse, calm: bool | None, chart: Chart, moment: datetime, 
         return now if calm is None else replace(now, clear_since=None)
     if now.clear_since is None:
         return replace(now, clear_since=moment)
-    if moment - now.clear_since < site.conventions.crs.clear_sets_apart.value:
-        return now
-    signs = (
+    found = (
         chart.latest("temperature", moment),
         pressures.newest(chart, moment, site),
         chart.latest("spo2", moment),
     )
-    if any(entry is not None and entry.effective <= now.clear_since for entry in signs):
+    signs = [entry.effective for entry in found if entry is not None]
+    # The sets are apart, not the moments: a drug given later is no second set.
+    apart = max(signs, default=moment) - now.clear_since
+    if apart < site.conventions.crs.clear_sets_apart.value or min(signs, default=moment) <= now.clear_since:
         return now
     return replace(now, opened_at=None, treated=False, clear_since=None, closed_at=moment)
 

@@ -210,3 +210,18 @@ def test_without_a_known_infusion_fever_is_graded_as_ever() -> None:
     ward.send(message("registration", ward.now, source="ehr"))
     ward.normal(temp=38.5)
     assert ward.page().condition == "crs"
+
+
+def test_a_drug_given_six_hours_after_a_clear_set_is_no_second_set(ward: Ward) -> None:
+    """Sets of 14:00 and 17:00 are 3 h apart, whatever is charted at 20:30: CRS goes on, and what follows is grade 2."""
+    ward.normal(temp=38.5)
+    ward.ack(ward.page())
+    for clock in ("14:00", "17:00"):
+        ward.to(clock)
+        ward.normal()
+    ward.to("20:30")
+    ward.give("paracetamol", 1000, "mg")
+    ward.to("21:00")
+    ward.normal(sbp=78)
+    page = ward.page()
+    assert (page.condition, page.urgency, page.reason) == ("crs", "high", "worse")
