@@ -1,5 +1,6 @@
 """An acknowledgement that comes from a notification itself, by whatever provider: the same press as on the page."""
 
+from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -23,6 +24,10 @@ class AnswerOutcome(StrEnum):
     UNKNOWN = "unknown"
     IGNORED = "ignored"
 
+
+USED_KEPT = timedelta(hours=24)
+"""How long an answer is known that had its effect: as long as anything that it could be repeated with counts. Repeated
+later, when the acknowledgement has timed out or was handed over, it has none."""
 
 WORDS = {
     AnswerOutcome.ACKNOWLEDGED: "You have it",
@@ -84,7 +89,13 @@ def acknowledge(gateway: Gateway, page: str, mark: str, person: str = "") -> Ans
     if status.holder in ("you", "other"):
         return nothing(AnswerOutcome.REPEATED if status.holder == "you" else AnswerOutcome.OTHER, language)
     press = ButtonPress("have-it", who, state.patient, episode.id, page, episode.urgency, {"mark": mark})
-    gateway.responses.wait(gateway.responses.submit(press, now, gateway.site), gateway.patience)
+    redis, used = gateway.run.store.redis, gateway.run.store.keys.answer_used(press.id)
+    if redis.exists(used):
+        waits = not gateway.responses.is_processed(press.id)
+        return nothing(AnswerOutcome.REPEATED if waits else AnswerOutcome.STALE, language)
+    submitted = gateway.responses.submit(press, now, gateway.site)
+    redis.set(used, 1, ex=USED_KEPT)
+    gateway.responses.wait(submitted, gateway.patience)
     return nothing(AnswerOutcome.ACKNOWLEDGED, language)
 
 

@@ -189,6 +189,10 @@ class Keys(NamedTuple):
         """Pages that ring at a provider until they are answered -> the provider's receipt."""
         return f"{self.namespace}:followed"
 
+    def answer_used(self, press: str) -> str:
+        """An answer from a notification that had its effect."""
+        return f"{self.namespace}:answer_used:{press}"
+
     def answer_number(self, channel: str, number: str) -> str:
         """The page that a number answers by a text message."""
         return f"{self.namespace}:answer_number:{channel}:{number}"

@@ -32,7 +32,8 @@ TYPES = {
         " dead_letters dead_letter_times dead_letter_bytes dead_letters_dropped",
         b"zset": "timers seen fhir_written agenda: queue: critical: sent: dead_letters_of: dead_letters_dropping",
         b"string": "export_lease crashes cursor suspect lease wakeup_pending receipts"
-        " tick_claimed: delivery_lease: delivery_wakeup: clock schema reports: answer_number: cds_token: cds_card:",
+        " tick_claimed: delivery_lease: delivery_wakeup: clock schema"
+        " reports: answer_number: answer_used: cds_token: cds_card:",
     }.items()
     for name in names.split()
 }

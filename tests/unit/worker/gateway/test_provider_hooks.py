@@ -164,6 +164,19 @@ def test_one_that_comes_again_is_one_answer(desk: Desk, way: str) -> None:
 
 
 @every_way
+def test_one_that_is_replayed_after_a_hand_over_takes_nothing_back(desk: Desk, way: str) -> None:
+    page_id = last(desk.fall_ill()).page
+    WAYS[way](desk, page_id)
+    desk.work()
+    body = {"type": "hand_over", "id": "h1", "source": "gateway", "patient": "P1", "by": PERSON, "page": page_id}
+    desk.send(body | {"episode": desk.crs().id, "effective": desk.clock.now().isoformat(), "to": "consultant-1"})
+    assert desk.crs().acknowledged_by == ""
+    assert "answer the newest page" in WAYS[way](desk, page_id).text
+    desk.work()
+    assert desk.crs().acknowledged_by == ""
+
+
+@every_way
 def test_it_is_the_same_message_as_on_the_page(desk: Desk, way: str) -> None:
     episode = desk.fall_ill()
     WAYS[way](desk, last(episode).page)
