@@ -1,8 +1,10 @@
 """An alert manager of the project's own (IHE ACM): it takes PCD-04 over MLLP, and answers alerts by PCD-05."""
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -62,8 +64,9 @@ def read_report(message: Hl7Message) -> Report:
 class AlertManager:
     """A manager on a port, by default a free one. `reply` gives the code of its acknowledgement; None: it is silent."""
 
-    def __init__(self, reply: Reply = lambda _: "AA", port: int = 0) -> None:
+    def __init__(self, reply: Reply = lambda _: "AA", port: int = 0, certificate: ssl.SSLContext | None = None) -> None:
         self.reply = reply
+        self._certificate = certificate
         self.messages: list[Hl7Message] = []
         self._socket = socket.create_server(("127.0.0.1", port))
         self.port = self._socket.getsockname()[1]
@@ -83,7 +86,7 @@ class AlertManager:
     @property
     def url(self) -> str:
         """The address of its channel."""
-        return f"pcd04://127.0.0.1:{self.port}?own_facility=HOSPITAL&oid=1.2.3.4.5"
+        return f"pcd04{'s' if self._certificate else ''}://127.0.0.1:{self.port}?own_facility=HOSPITAL&oid=1.2.3.4.5"
 
     @property
     def reports(self) -> list[Report]:
@@ -106,8 +109,11 @@ class AlertManager:
                 connection, _ = self._socket.accept()
             except OSError:
                 return
-            with connection:
-                self._converse(connection)
+            with suppress(ssl.SSLError, ConnectionError), connection, self._secured(connection) as secured:
+                self._converse(secured)
+
+    def _secured(self, connection: socket.socket) -> socket.socket:
+        return self._certificate.wrap_socket(connection, server_side=True) if self._certificate else connection
 
     def _converse(self, connection: socket.socket) -> None:
         frames = FrameReader()

@@ -90,11 +90,11 @@ def exchange(to: ManagerAddress, message: bytes) -> Attempt:
     """Send one message and read its acknowledgement."""
     until = time.monotonic() + CONNECT_SECONDS + ANSWER_SECONDS
     try:
-        plain = socket.create_connection((to.host, to.port), CONNECT_SECONDS)
+        opened = _opened(to)
     except OSError:
         return Attempt(Outcome.TEMPORARY, Phrase("the alert manager cannot be reached"))
     try:
-        with plain, _secured(plain, to) as connection:
+        with opened as connection:
             connection.sendall(START + message + END)
             answer = _answer(connection, until)
     except TimeoutError:
@@ -116,8 +116,16 @@ def outcome_of(answer: bytes, message: bytes) -> Attempt:
     return Attempt(outcome, phrase("the alert manager answered {code}", code=code[:10]))
 
 
-def _secured(plain: socket.socket, to: ManagerAddress) -> socket.socket:
-    return ssl.create_default_context().wrap_socket(plain, server_hostname=to.host) if to.tls else plain
+def _opened(to: ManagerAddress) -> socket.socket:
+    """A connection; with TLS, to a manager whose certificate is verified."""
+    plain = socket.create_connection((to.host, to.port), CONNECT_SECONDS)
+    if not to.tls:
+        return plain
+    try:
+        return ssl.create_default_context().wrap_socket(plain, server_hostname=to.host)
+    except OSError:
+        plain.close()
+        raise
 
 
 def _answer(connection: socket.socket, until: float) -> bytes:

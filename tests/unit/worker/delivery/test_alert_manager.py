@@ -1,9 +1,12 @@
 """Reports to an alert manager: what its answers are worth, and that an older one never replaces a newer."""
 
 import socket
+import ssl
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+import trustme
 from redis import Redis
 
 from config.site import Channel
@@ -122,3 +125,18 @@ def test_the_keep_alive_and_its_last(manager: AlertManager) -> None:
     assert alert_manager.send_keep_alive(channel(manager), NOW, active=True)
     assert alert_manager.send_keep_alive(channel(manager), NOW, active=False)
     assert manager.kept_alive == ["active", "inactive"]
+
+
+@pytest.mark.parametrize(("is_known", "outcome"), [(True, Outcome.SENT), (False, Outcome.TEMPORARY)])
+def test_over_tls_the_certificate_is_verified(
+    context: MessageContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_known: bool, outcome: Outcome
+) -> None:
+    authority, other = trustme.CA(), trustme.CA()
+    certificate = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(certificate)
+    (authority if is_known else other).cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    with AlertManager(certificate=certificate) as manager:
+        assert manager.url.startswith("pcd04s://")
+        assert send(channel(manager), [page()], context).outcome is outcome
+        assert len(manager.reports) == is_known
