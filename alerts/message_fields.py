@@ -7,7 +7,7 @@ from enum import IntEnum
 from functools import lru_cache
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, StringConstraints, WithJsonSchema
 
 from config.vocabulary import ICE_ITEMS, READINGS, SCORE_HIGHEST, Sort
 
@@ -40,11 +40,14 @@ LongText = Annotated[
 ]
 """Text that a person types. Line ends become spaces."""
 
-_NUMBER = re.compile(r"(<=|>=|<|>)?\s*([+-]?\d{1,15}(?:\.\d{1,30})?(?:[eE][+-]?\d{1,2})?)")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d.*")
 _BOUND = Decimal("1e12")
 _LONGEST_VALUE = 60
 _FIRST_YEAR, _LAST_YEAR = 1900, 2200
+
+
+NUMBER = r"[+-]?\d{1,15}(?:\.\d{1,30})?(?:[eE][+-]?\d{1,2})?"
+_NUMBER = re.compile(rf"(<=|>=|<|>)?\s*({NUMBER})")
 
 
 class Bound(NamedTuple):
@@ -85,7 +88,10 @@ def _decimal(value: Any) -> Any:
     return found.number
 
 
-Number = Annotated[Decimal, BeforeValidator(_decimal)]
+A_NUMBER = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": rf"^\s*{NUMBER}\s*$"}]}
+"""What a number is in a JSON Schema: a JSON number or text."""
+
+Number = Annotated[Decimal, BeforeValidator(_decimal), WithJsonSchema(A_NUMBER)]
 
 
 def _reading_value(value: Any) -> Any:
@@ -96,7 +102,9 @@ def _reading_value(value: Any) -> Any:
     return value
 
 
-ReadingValue = Annotated[Any, BeforeValidator(_reading_value)]
+ReadingValue = Annotated[
+    Any, BeforeValidator(_reading_value), WithJsonSchema({"type": ["number", "string"], "maxLength": _LONGEST_VALUE})
+]
 
 
 def check_number(reading: str, value: Any) -> None:
@@ -146,7 +154,19 @@ def _of_our_age(at: datetime) -> datetime:
     return at
 
 
-Time = Annotated[AwareDatetime, BeforeValidator(_time), AfterValidator(_of_our_age)]
+Time = Annotated[
+    AwareDatetime,
+    BeforeValidator(_time),
+    AfterValidator(_of_our_age),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "date-time",
+            "pattern": r"^\d{4}-\d\d-\d\d[Tt ]\d.*([Zz]|[+-]\d\d:?\d\d)$",
+            "examples": ["2024-06-14T08:00:00+02:00"],
+        }
+    ),
+]
 
 
 class Status(IntEnum):
@@ -169,4 +189,8 @@ def _status(value: Any) -> Any:
     return value
 
 
-StatusName = Annotated[Status, BeforeValidator(_status)]
+StatusName = Annotated[
+    Status,
+    BeforeValidator(_status),
+    WithJsonSchema({"type": "string", "enum": list(_STATUS_NAMES)}),
+]

@@ -22,6 +22,7 @@ from worker.commands import (
     responses,
     retention,
     route,
+    schema,
     service,
     subscriptions,
     unreadable,
@@ -103,7 +104,7 @@ main.add_section(
 main.add_section(
     "Intake and export",
     *(intake.parse, intake.source_key, intake.unmapped_codes, intake.dead_letters, unreadable.unreadable),
-    subscriptions.subscriptions,
+    *(subscriptions.subscriptions, schema.schema),
     fhir_export.fhir_export,
 )
 main.add_section("Record", audit.audit, retention.forget, backup.backup, backup.restore)
@@ -119,6 +120,7 @@ WITHOUT_SERVICE = frozenset(
         "check",
         "version",
         "parse",
+        "schema",
         "grade",
         "replay",
         "demo",

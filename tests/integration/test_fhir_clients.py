@@ -5,7 +5,11 @@ fhir-kit-client is installed by npm for the run, in the version that `tests/supp
 
 import asyncio
 import json
+import os
+import re
+import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,7 +31,8 @@ from worker.intake.source_keys import SourceKeys
 
 pytestmark = pytest.mark.server
 
-FOLDER = Path(__file__).parents[1] / "support" / "fhir_clients"
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "tests" / "support" / "fhir_clients"
 STALE = 'W/"1"'
 
 Resource = dict[str, Any]
@@ -178,3 +183,29 @@ def charted(hospital: Hospital, patient: str) -> dict[str, list[str]]:
     state = hospital.store.state(patient)
     entries = state.chart.entries if state is not None else {}
     return {kind: [str(entry.value) for entry in series] for kind, series in entries.items() if series}
+
+
+def test_the_examples_of_the_documents_send_what_they_say(hospital: Hospital) -> None:
+    """By curl, where there is one, and by Python."""
+    now = datetime.now(UTC)
+    hospital.client.send([registration("P1", now - timedelta(days=900))])
+    key = SourceKeys(hospital.redis, hospital.store.keys).add("laboratory", now)
+    text = (ROOT / "docs" / "integrators" / "http.md").read_text(encoding="utf-8").partition("## Examples")[2]
+    expected = {"ferritin": [">2000"], "platelets": ["40"]}
+    for language, block in re.findall(r"^```(sh|python)\n(.*?)^```$", text, re.M | re.S):
+        if language == "sh" and not shutil.which("curl"):
+            continue
+        command = ["bash", "-c"] if language == "sh" else [sys.executable, "-c"]
+        code = block.replace("https://HOST", str(hospital.settings.public_url))
+        environment = {**os.environ, "KEY": key}
+        done = subprocess.run([*command, code], env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+        assert done.returncode == 0, (done.stdout, done.stderr)
+    if shutil.which("curl"):
+        expected |= {"crp": ["85"], "platelets": ["42", "40"]}
+    eventually(lambda: bounds(hospital, "P1") == expected, "every example is charted")
+
+
+def bounds(hospital: Hospital, patient: str) -> dict[str, list[str]]:
+    state = hospital.store.state(patient)
+    entries = state.chart.entries if state is not None else {}
+    return {kind: [f"{one.comparator}{one.value}" for one in series] for kind, series in entries.items() if series}

@@ -103,7 +103,7 @@ def test_as_hl7_over_mllp(native: Came, tmp_path: Path) -> None:
             "native treatment": 1,
             "native statement": 6,
             "native note": 13,
-            "native acknowledgement": 7,
+            "native acknowledgement": 6,
         }
 
 
@@ -126,5 +126,5 @@ def test_as_fhir_over_http(native: Came, tmp_path: Path, way: type[OverHttp]) ->
             "native statement": 6,
             "native note": 13,
             "native discharge": 1,
-            "native acknowledgement": 7,
+            "native acknowledgement": 6,
         }

@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from worker.client import Client
-from worker.gateway import board, cds_hooks, page, probes, provider_hooks, registration, sign_in
+from worker.gateway import board, cds_hooks, openapi, page, probes, provider_hooks, registration, sign_in
 from worker.gateway.context import FOLDER, Gateway, Threads, refusal
 from worker.gateway.error_pages import Refused
 from worker.gateway.probes import MetricsAccess
@@ -58,6 +58,7 @@ def create_app(
             *provider_hooks.routes(gateway),
             *cds_hooks.routes(gateway),
             *probes.routes(gateway, live, access or MetricsAccess()),
+            *openapi.routes(),
             *intake_routes,
             Mount("/static", StaticFiles(directory=FOLDER / "static")),
         ],

@@ -32,6 +32,9 @@ OPSGENIE_ANSWERS = ("Acknowledge", "Close")
 """Events of a person that acknowledge here. Whoever resolves an alert there has seen it; it is closed here by the
 measurements, or by a person who says so."""
 
+PROVIDERS = ("pagerduty", "opsgenie", "telegram", "vonage", "twilio")
+"""The providers that pass answers on, as their addresses name them."""
+
 Hook = Callable[[Gateway, Request, bytes], Response]
 
 
