@@ -127,6 +127,9 @@ def advance(*shards: int) -> None:
     alone = shards
     if len(shards) > 1:
         begun = {shard: _side_by_side().submit(_advance, run, shard, beside=True) for shard in dict.fromkeys(shards)}
+        with suppress(SoftTimeLimitExceeded):
+            futures.wait(begun.values())
+        # The soft limit reaches no thread. One that never ends is ended with its process, by the hard limit.
         futures.wait(begun.values())
         alone = tuple(shard for shard, done in begun.items() if done.result().crashed)
     for shard in alone:

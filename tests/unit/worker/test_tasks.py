@@ -5,7 +5,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from concurrent import futures
 from datetime import datetime, timedelta
 from decimal import Decimal
 from math import inf
@@ -250,6 +251,26 @@ def test_shards_of_one_task_are_advanced_each_by_itself(store: Store, monkeypatc
     with pytest.raises(RedisConnectionError):
         tasks.advance(bad, *(number for number, _ in others), others[0][0])
     assert {state.patient for state in store.states()} == {name for _, name in others}
+
+
+@pytest.mark.usefixtures("sent")
+def test_a_soft_limit_does_not_end_a_task_whose_threads_go_on(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hard limit then ends a thread that never ends, with its process."""
+    patients = {KEYS.of(name).number: name for name in (f"P{number}" for number in range(50))}
+    for name in patients.values():
+        send(store, [registration(name)])
+    waits: list[int] = []
+
+    def wait(begun: Collection[futures.Future[Any]]) -> object:
+        waits.append(len(begun))
+        if len(waits) == 1:
+            raise SoftTimeLimitExceeded
+        return futures.wait(begun)
+
+    monkeypatch.setattr(tasks, "futures", SimpleNamespace(wait=wait, ThreadPoolExecutor=futures.ThreadPoolExecutor))
+    tasks.advance(*patients)
+    assert waits == [len(patients)] * 2
+    assert {state.patient for state in store.states()} == set(patients.values())
 
 
 @pytest.mark.usefixtures("sent")
