@@ -15,6 +15,7 @@ import msgspec
 from redis import Redis
 from redis.client import Pipeline
 
+from alerts.messages import SITE_SUBJECT
 from worker.store import dead_letters
 from worker.store.codec import pack_export, pack_journal, readable, unpack_export, unpack_journal, unpack_owed
 from worker.store.keys import Keys, Shard
@@ -102,6 +103,7 @@ def erase(redis: Redis, keys: Keys, who: Erased) -> None:
         if {reason.patient for reason in one.letter.reasons} & who.patients or who.stand_in(one.letter.raw)
     ]
     dead_letters.remove(redis, keys, letters)
+    _remove_resource_versions(redis, keys, who)
 
 
 def _remove(redis: Redis, pipe: Pipeline, shard: Shard, who: Erased) -> None:
@@ -117,6 +119,29 @@ def _remove(redis: Redis, pipe: Pipeline, shard: Shard, who: Erased) -> None:
     for episode in who.episodes:
         for key in redis.scan_iter(shard.page(f"{episode}.*"), count=1000):
             pipe.unlink(key)
+
+
+def _remove_resource_versions(redis: Redis, keys: Keys, who: Erased) -> None:
+    """Remove the versions of FHIR resources about these patients (`worker.intake.fhir.versions`)."""
+    versions, written = (keys.of(SITE_SUBJECT).key(name) for name in ("fhir_versions:", "fhir_written:"))
+    for key in redis.scan_iter(f"{versions}*", count=1000):
+        source = key.decode().removeprefix(versions)
+        fields = dict(redis.hscan_iter(key, count=1000))
+        gone = {field for field, value in fields.items() if _is_version_of(field, value, who)}
+        # `Type?SYSTEM|VALUE` holds the id of the resource that an identifier finds.
+        gone |= {field for field, value in fields.items() if field.partition(b"?")[0] + b"/" + value in gone}
+        about = sorted(gone)
+        for start in range(0, len(about), AT_ONCE):
+            redis.hdel(key, *about[start : start + AT_ONCE])
+            redis.zrem(f"{written}{source}", *about[start : start + AT_ONCE])
+
+
+def _is_version_of(field: bytes, value: bytes, who: Erased) -> bool:
+    try:
+        sent = msgspec.msgpack.decode(value.partition(b" ")[2])
+    except msgspec.DecodeError:
+        sent = []
+    return who.stand_in(field.decode(errors="replace")) or any(one[1] in who.patients for one in sent)
 
 
 def _message(fields: Fields, who: Erased) -> Fields | None:

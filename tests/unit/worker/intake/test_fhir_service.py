@@ -24,6 +24,7 @@ from tests.support.stored_ward import KEYS
 from tests.unit.worker.intake.test_http import FHIR, Ward
 from worker.intake.fhir import versions
 from worker.intake.fhir.capability import INTERACTIONS
+from worker.store.erasure import erase, erased
 
 IDENTIFIER = {"system": "urn:lab", "value": "77"}
 SEARCH = "identifier=urn:lab|77"
@@ -567,3 +568,14 @@ def test_a_test_resource_is_answered_and_has_no_version(client: Client) -> None:
     label = {"security": [{"code": "HTEST"}]}
     answer = client.create(observation(meta=label))
     assert (answer.status_code, "ETag" in answer.headers, client.messages) == (201, False, [])
+
+
+def test_an_erased_patient_stands_in_no_version(client: Client) -> None:
+    for number, patient in enumerate(("P1", "P2", "P1")):
+        identifier = {"system": "urn:lab", "value": f"{patient}-{number}"}
+        client.create(moved(observation(id=f"o{number}", identifier=[identifier]), patient))
+    redis, site = client.ward.redis, KEYS.of("~site")
+    erase(redis, KEYS, erased(redis, KEYS, ["P1"]))
+    left = {field.decode() for field in redis.hgetall(site.key("fhir_versions:monitor-7"))}
+    assert left == {"Observation/o1", "Observation?urn:lab|P2-1"}
+    assert {field.decode() for field in redis.zrange(site.key("fhir_written:monitor-7"), 0, -1)} == left
