@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     public_url: str | None = Field(None, description="Where people reach the gateway; pages then carry a link")
     receiver_url: str = Field("json://127.0.0.1:9", description="What {receiver} stands for in a channel's address")
     clock: Literal["store", "simulated"] = Field("store", description="simulated: a replay drives the time")
+    drill: bool = Field(False, description="Every page says that it is a drill; set by `cartwatch drill` alone")
     log_level: str = "INFO"
     log_format: Literal["text", "json"] = Field("text", description="json: a log line is one JSON object")
     batch: int = Field(1000, ge=1, le=5000, description="Most messages of a shard committed at once")

@@ -268,6 +268,8 @@ class Site(NamedTuple):
     release: str = ""
     written: int = 0
     """The time at which `site.yaml` was put in its place (ms since 1970). Of two versions the later is newer."""
+    drill: bool = False
+    """Every page says that it is a drill."""
 
 
 def file_of(folder: Path | None, name: str) -> Path:

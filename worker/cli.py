@@ -109,7 +109,7 @@ main.add_section(
 )
 main.add_section("Record", audit.audit, retention.forget, backup.backup, backup.restore)
 main.add_section("Configuration", configuration.check, route.route, delivery.test_page, offline.version)
-main.add_section("Offline", offline.example, offline.grade, offline.replay, offline.demo)
+main.add_section("Offline", offline.example, offline.grade, offline.replay, offline.drill, offline.demo)
 main.add_section("Alarm quality", quality.simulate, quality.evaluate, quality.export, quality.cohort)
 
 WITHOUT_SERVICE = frozenset(
@@ -123,6 +123,7 @@ WITHOUT_SERVICE = frozenset(
         "schema",
         "grade",
         "replay",
+        "drill",
         "demo",
         "simulate",
         "evaluate",

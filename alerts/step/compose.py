@@ -18,6 +18,7 @@ from alerts.pages.title import title
 from alerts.rules.finding import Finding
 from alerts.state import PatientState
 from alerts.step.journal_events import page_event
+from alerts.wording.catalogue import say
 from config.site import Site, higher
 
 
@@ -175,6 +176,8 @@ def _page(
         patient = "" if composed.state.patient == SITE_SUBJECT else composed.state.patient
         heading = title(concerns, patient, chart.admission, day, site, language)
         text = pages.text(concerns, chart, assessment, site, at=now, page=page_id, language=language)
+    if site.drill:
+        heading = replace(heading, who=f"{say('DRILL', language)} {heading.who}")
     return Page(
         id=page_id,
         patient=composed.state.patient,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.test_up import Terminal
-from tests.support.hospital import CARTWATCH, crs2, eventually, iso, kill, reading
+from tests.support.hospital import CARTWATCH, crs2, eventually, impatient, iso, kill, reading
 from worker.standalone.embedded_redis import EmbeddedRedis
 
 pytestmark = pytest.mark.server
@@ -47,7 +47,7 @@ def commands(document: str) -> Iterator[str]:
 def shell(terminal: Terminal, line: str) -> subprocess.CompletedProcess[str]:
     command = ["bash", "-eo", "pipefail", "-c", line]
     return subprocess.run(  # noqa: S603
-        command, cwd=terminal.folder, env=terminal.environment, capture_output=True, text=True, check=False, timeout=120
+        command, cwd=terminal.folder, env=terminal.environment, capture_output=True, text=True, check=False, timeout=300
     )
 
 
@@ -66,7 +66,7 @@ def audited(terminal: Terminal, text: str) -> bool:
     return text in terminal.run("audit", "P1").stdout
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_the_audit_of_a_running_service_answers_as_its_document_says(terminal: Terminal) -> None:
     with terminal.up() as service:
         terminal.send(*crs2("P1"))
@@ -81,6 +81,9 @@ def test_the_audit_of_a_running_service_answers_as_its_document_says(terminal: T
         assert "PAGE to haematologist-1" in list(printed.values())[-1]
         facts = [json.loads(line) for line in terminal.run("audit", "P1", "--json").stdout.splitlines()]
         walk(terminal, "backup.md")
+        impatient(terminal.folder / "test-rota")
+        assert "Paged" not in (drill := "".join(walk(terminal, "drill.md").values()))
+        assert "nobody answered" in drill
         assert "HAEM-2/P1" in terminal.run("board").stdout
         entries = [fact["message"]["id"] for fact in facts if fact["kind"] == "message"]
         assert len(entries) == len(set(entries)), "killed in between, and nothing stands there twice"

@@ -1,9 +1,10 @@
 """Commands without a running service: an example, grade, replay, demo."""
 
+import os
 import sys
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import click
 
@@ -127,6 +128,60 @@ def _in_words(event: dict[str, Any]) -> str:
             shown = "retracted" if event["status"] == "entered_in_error" else f"corrected to {shown}"
         return f"{at}  {event['system']} {shown}"
     return f"{at}  {event['kind']}: {event['condition']} {event.get('by', '')}".rstrip()
+
+
+@with_example("cartwatch drill night.ndjson.gz --config test-rota --speed 10")
+@click.command(short_help="Play a recorded night to a test rota.")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--config",
+    "config_dir",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    required=True,
+    help="The configuration of the test rota: its people are paged.",
+)
+@click.option("--speed", type=click.FloatRange(0.1, 600), default=10, show_default=True, help="Times as fast.")
+@click.option("--from", "start", type=click.DateTime(["%Y-%m-%dT%H:%M"]), help="Begin there, on the hospital's clock.")
+@click.option("--port", default=8089, show_default=True, type=click.IntRange(1, 65535), help="Of the drill's gateway.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def drill(file: Path, config_dir: Path, speed: float, start: datetime | None, port: int, yes: bool) -> None:
+    """Play a recorded night to a test rota, several times as fast as it was, to train a team.
+
+    FILE is from `cartwatch export`. The people of the test rota get real pages, each marked as a drill, and answer by
+    link, board or command. At the end stands who answered what after how long. Ctrl-C ends it.
+    """
+    from rich.console import Console
+
+    from worker.quality.stream import opened
+    from worker.standalone.demo import print_page
+    from worker.standalone.drill import Drill, DrillError, answers
+    from worker.standalone.embedded_redis import EmbeddedRedisError
+    from worker.standalone.service import stop_on_signals
+
+    site = configuration(config_dir)
+    if config_dir.resolve() == Path(os.environ.get("CARTWATCH_CONFIG_DIR", "/nowhere")).resolve():
+        raise click.ClickException(f"{config_dir} is the configuration of the service: name that of a test rota")
+    with opened(file) as given:
+        messages, _ = _readlines(cast(BinaryIO, given))
+    people = ", ".join(person.name for person in site.on_call.people.values())
+    if not yes:
+        click.confirm(f"{len(messages)} messages at {speed:g} times the speed. Paged are: {people}. Begin?", abort=True)
+    console, events = Console(), []
+    over = stop_on_signals()
+    begin = start.replace(tzinfo=site.zone) if start is not None else None
+    try:
+        with Drill(config_dir, port, Path(os.devnull), lambda page: print_page(console, page)) as run:
+            click.echo(f"gateway: {run.settings.public_url}")
+            for event in run.play(messages, speed, over, begin):
+                events.append(event)
+                if event["kind"] in ("page", "acknowledged", "handed_over", "closed"):
+                    click.echo(_in_words(event))
+    except (EmbeddedRedisError, DrillError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo("")
+    for one in answers(events):
+        minutes = "nobody answered" if one.after is None else f"{one.by} after {one.after.total_seconds() / 60:.0f} min"
+        click.echo(f"{one.paged:%Y-%m-%d %H:%M}  {one.title}: {minutes}")
 
 
 @with_example("cartwatch example --now | cartwatch send")

@@ -171,9 +171,11 @@ class SiteConfig(WatchedConfig[Site]):
         folder: Path | None,
         timer: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        *,
+        drill: bool = False,
     ) -> "SiteConfig":
-        """The configuration of a folder."""
-        return cls(lambda changed: load_site(changed), folder, timer, wall)
+        """The configuration of a folder. `drill`: every page says that it is one."""
+        return cls(lambda changed: load_site(changed)._replace(drill=drill), folder, timer, wall)
 
     @classmethod
     def always(cls, site: Site) -> "SiteConfig":

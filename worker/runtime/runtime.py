@@ -122,7 +122,12 @@ def make(settings: Settings, redis: "Redis | None" = None) -> Runtime:
         audited=settings.audits,
     )
     clock: Clock = SimulatedClock(client, keys) if settings.clock == "simulated" else StoreClock(client)
-    return Runtime(settings, SiteConfig.of(settings.config_dir), store, clock)
+    return Runtime(
+        settings,
+        SiteConfig.of(settings.config_dir, drill=settings.drill and settings.clock == "simulated"),
+        store,
+        clock,
+    )
 
 
 @cache
