@@ -20,6 +20,9 @@ LOOK_EVERY_SECONDS = 1.0
 SETTLED_SECONDS = 2.0
 """Files that have not changed for this long are complete. A file that is still being written is not read."""
 
+WAITED_FOR_SECONDS = 5.0
+"""How long a thread waits for another that checks the files, once. The most work that files may cost takes four."""
+
 FILES = frozenset({"site.yaml", "conventions.yaml", "units.csv", "limits.csv"})
 """Files that must not vanish: the shipped example, which pages nobody, would silently replace them."""
 
@@ -79,6 +82,7 @@ class WatchedConfig(Generic[T]):
         self._timer = timer
         self._wall = wall
         self._looking = threading.Lock()
+        self._hangs = False
         self._looked = self._seen_since = timer()
         # Taken before the load, so that a change during it is noticed.
         self._loaded = self._seen = self._tried = fingerprint(folder)
@@ -94,14 +98,21 @@ class WatchedConfig(Generic[T]):
         """Check the files if the last check is a second ago, if they are still changing, or `at_once`.
 
         A change that is older than `SETTLED_SECONDS` is then in force. One thread checks, and the others wait for it: a
-        page composed while it loads the new version would go to whoever had the old one.
+        page composed while it loads the new version would go to whoever had the old one. They wait for a while: a
+        folder that hangs must not end the paging.
         """
         settling = self._seen != self._tried
         if self._folder is None or not (at_once or settling or self._timer() - self._looked >= LOOK_EVERY_SECONDS):
             return
-        with self._looking:
+        if not self._looking.acquire(timeout=0 if self._hangs else WAITED_FOR_SECONDS):
+            self._hangs = True
+            return
+        try:
             self._looked = self._timer()
             self._check(self._folder)
+        finally:
+            self._hangs = False
+            self._looking.release()
 
     def watch(self, over: threading.Event) -> None:
         """Check in a thread, until the event is set, as often as a version must last to be in force.

@@ -121,15 +121,6 @@ def test_at_the_start_one_that_cannot_be_used_is_an_error(site: Path) -> None:
         WatchedIntakeConfig(site)
 
 
-def test_a_look_of_another_thread_is_not_waited_for(in_force: WatchedIntakeConfig, timer: Timer, site: Path) -> None:
-    write(site, MAPPED)
-    with in_force._looking:
-        later(in_force, timer)
-        assert takes(in_force) == 0
-    later(in_force, timer)
-    assert takes(in_force) == 1
-
-
 # -- said to the technician ------------------------------------------------------------------------
 
 

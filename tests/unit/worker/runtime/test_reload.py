@@ -246,16 +246,12 @@ def test_who_asks_while_another_thread_reads_a_change_waits_for_it(timer: Timer,
     class Looking:
         """The lock, which says when somebody asks for it while the change is read."""
 
-        def acquire(self, *, blocking: bool = True) -> bool:
+        release = inner.release
+
+        def acquire(self, *, timeout: float) -> bool:
             if reads.is_set():
                 asked.set()
-            return inner.acquire(blocking)
-
-        def __enter__(self) -> None:
-            self.acquire()
-
-        def __exit__(self, *_: object) -> None:
-            inner.release()
+            return inner.acquire(timeout=timeout)
 
     in_force._looking = Looking()  # type: ignore[assignment]
     write(tmp_path, RENAMED)
@@ -265,6 +261,20 @@ def test_who_asks_while_another_thread_reads_a_change_waits_for_it(timer: Timer,
     assert reads.wait(10)
     assert in_force.site.on_call.name == "Another hospital"
     reader.join()
+
+
+def test_a_folder_that_hangs_is_waited_for_once_and_ends_nobody(
+    in_force: SiteConfig, timer: Timer, wall: Wall, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = in_force.site.on_call.name
+    write(tmp_path, RENAMED)
+    timer.at, wall.ahead = timer.at + 60, 60
+    with in_force._looking:  # another thread checks, and its file system does not answer
+        monkeypatch.setattr(module, "WAITED_FOR_SECONDS", 0.01)
+        assert in_force.site.on_call.name == before
+        monkeypatch.setattr(module, "WAITED_FOR_SECONDS", 600.0)
+        assert in_force.site.on_call.name == before
+    assert in_force.site.on_call.name == "Another hospital"
 
 
 def test_a_process_that_watches_keeps_up_though_it_is_asked_nothing(
