@@ -4,8 +4,8 @@ import logging
 import socket
 from typing import Any
 
-from kombu.transport import TRANSPORT_ALIASES
-from kombu.transport.redis import Channel, SentinelChannel, SentinelTransport, Transport
+from kombu.transport import TRANSPORT_ALIASES, virtual
+from kombu.transport.redis import Channel, QoS, SentinelChannel, SentinelTransport, Transport
 from redis.exceptions import ConnectionError as StoreConnectionError
 
 from config.settings import Settings
@@ -69,12 +69,29 @@ def sentinel_part(settings: Settings) -> dict[str, Any]:
     return {"master_name": sentinel.service, "sentinel_kwargs": sentinel_options(sentinel)} if sentinel else {}
 
 
+class BoundedQoS(QoS):
+    """The messages that a worker has and has not acknowledged; as many as its prefetch count, then it takes no more.
+
+    Kombu's keeps a message whose acknowledgement failed, with a primary that was frozen: two of those, and the worker
+    took nothing until its connection was lost. The broker delivers the message again.
+    """
+
+    def ack(self, delivery_tag: str) -> None:
+        """Acknowledge a message; it takes no place any more, even if that fails."""
+        try:
+            super().ack(delivery_tag)
+        finally:
+            virtual.QoS.ack(self, delivery_tag)
+
+
 class ClosableChannel(Channel):
     """A channel that, once closed, has lost its connection.
 
     A worker acknowledges a task on the channel that it came by, though the consumer has connected anew since. Kombu's
     channel raises another error then, which ends the worker.
     """
+
+    QoS = BoundedQoS
 
     def _connparams(self, asynchronous: bool = False) -> Any:
         if self.connection is None:

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 from kombu import Connection
 from kombu.transport.redis import SentinelChannel
+from redis.exceptions import ConnectionError as StoreConnectionError
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
 from config.settings import Settings
@@ -54,6 +55,25 @@ def test_wake_ups_go_to_the_present_primary() -> None:
             patch.setattr(SentinelChannel, "_sentinel_managed_pool", lambda *_: pool)
             assert isinstance(channel._sentinel_managed_pool(), FollowingPool)
         assert isinstance(pool.sentinel_manager, Quorum)
+
+
+@pytest.mark.parametrize("url", ["redis+sentinel://127.0.0.1:1/ward/0", "redis://127.0.0.1:1/0"])
+def test_a_message_whose_acknowledgement_failed_takes_no_place(url: str) -> None:
+    """Two of those, with a frozen primary, and a worker took nothing for ten seconds."""
+    settings = Settings(redis_url=url)
+
+    def fails(_: str) -> None:
+        raise StoreConnectionError("frozen")
+
+    with Connection(settings.broker, transport_options=worker_options(settings)) as made:
+        channel = object.__new__(made.transport.Channel)
+        qos = channel.QoS(channel, prefetch_count=1)
+        qos._delivered["tag"] = "message"
+        qos._remove_from_indices = fails
+        assert not qos.can_consume()
+        with pytest.raises(StoreConnectionError):
+            qos.ack("tag")
+        assert qos.can_consume()
 
 
 @pytest.mark.parametrize("url", ["redis+sentinel://127.0.0.1:1/ward/0", "redis://127.0.0.1:1/0"])
