@@ -15,6 +15,8 @@ def highest_alone(elements: Sequence[ElementResult]) -> list[ElementResult]:
 
     A skin probe that has come off shows the air of the room. As the latest temperature it would hide a fever.
     """
+    if len(elements) < 2:
+        return list(elements)
     groups: dict[tuple[str, str], list[int]] = defaultdict(list)
     for place, element in enumerate(elements):
         for message in element.messages:

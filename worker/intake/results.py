@@ -208,7 +208,9 @@ def _coded(result: CodedResult, source: Source) -> ElementResult:
 
 
 def _number(result: CodedResult, source: Source, tables: Tables) -> ElementResult:
-    value, reading = result.value._replace(text=plain_bound(result.value.text)), result.code.reading
+    value, reading = result.value, result.code.reading
+    if (text := plain_bound(value.text)) != value.text:
+        value = value._replace(text=text)
     unit = chosen_unit(reading, value.units, tables)
     raw = f"{value.text} {unit or ''}".strip()
     try:

@@ -23,6 +23,8 @@ ZERO = Decimal(0)
 
 def plain_bound(text: str) -> str:
     """A bound in words or in unusual signs as `<`, `<=`, `>` or `>=` and its number; any other text unchanged."""
+    if text[:1].isdigit():  # most values
+        return text
     for sign, plain in _SIGNS.items():
         if text.startswith(sign):
             return f"{plain}{text.removeprefix(sign).strip()}"
@@ -37,6 +39,8 @@ def says_there_is_none(reading: str, text: str) -> bool:
 
     Of a bedside score it does not: "unable" is a finding there, not a fault of the laboratory.
     """
+    if text[:1].isdigit():
+        return False
     is_words = any(sign.isalpha() for sign in text) and not any(sign.isdigit() for sign in text)
     return is_words and READINGS[reading].sort is not Sort.SCORE
 

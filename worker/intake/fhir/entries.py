@@ -134,20 +134,20 @@ def _notified(index: int, entry: Any) -> SentResource:
 
 
 def _entry(index: int, entry: Any) -> SentResource:
-    made = SentResource(f"entry[{index}]", CREATE)
+    where = f"entry[{index}]"
     if not isinstance(entry, dict):
-        return made.refuse("write an object with a resource")
+        return SentResource(where, CREATE).refuse("write an object with a resource")
     try:
-        made = made._replace(interaction=of_entry(entry.get("request")))
+        interaction = of_entry(entry.get("request"))
     except BadRequest as error:
-        return made.refuse(str(error), error.status)
+        return SentResource(where, CREATE).refuse(str(error), error.status)
     resource = entry.get("resource")
     if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
-        return made.refuse("resource: missing")
+        return SentResource(where, interaction).refuse("resource: missing")
     address = entry.get("fullUrl")
     address = address if isinstance(address, str) else ""
     base = address.rsplit("/", 2)[0] if address.startswith("http") and address.count("/") > 3 else ""
-    return made._replace(sent=BundleEntry(index, address, base, resource))
+    return SentResource(where, interaction, BundleEntry(index, address, base, resource))
 
 
 def _checked(entry: SentResource) -> SentResource:

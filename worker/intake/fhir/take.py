@@ -77,7 +77,10 @@ def take_entries(
 def _item(reader: "_DeliveryReader", entry: SentResource) -> ParsedResource:
     if entry.settled is not None or entry.sent is None:
         return entry.settled or ParsedResource("fhir", "", "", ())
-    item = reader.item(entry.sent, entry.where)._replace(update=entry.interaction.is_update)
+    item = reader.item(entry.sent, entry.where)
+    if not entry.interaction.is_update:
+        return item
+    item = item._replace(update=True)
     if not entry.corrects:
         return item
     corrected = item._replace(elements=tuple(_correcting(element) for element in item.elements))
