@@ -198,12 +198,14 @@ def _record(run: Runtime, folder: AuditFolder, tail: Tail) -> bool:
     shards = run.store.keys.all()
     pipe = run.store.redis.pipeline(transaction=False)
     for shard in shards:
-        after = tail.cursors.get(str(shard.number), "0-0")
-        pipe.xrange(shard.key("journal"), min=f"({after}", count=AT_ONCE)
+        again = len(tail.recent.get(str(shard.number), ()))
+        pipe.xrange(shard.key("journal"), min=tail.start(str(shard.number)), count=again + AT_ONCE)
     more = False
     for shard, entries in zip(shards, pipe.execute(), strict=True):
-        more = more or len(entries) == AT_ONCE
-        for entry, fields in entries:
+        known = set(tail.recent.get(str(shard.number), ()))
+        new = [(entry, fields) for entry, fields in entries if entry.decode() not in known]
+        more = more or len(new) >= AT_ONCE
+        for entry, fields in new:
             *parts, last = contents(fields.get(b"j", b""), run.clock.now())
             for at, body in parts:
                 folder.append(at, "batch", body)

@@ -9,6 +9,7 @@ import fcntl
 import gzip
 import os
 import secrets
+from bisect import insort
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -21,6 +22,9 @@ from worker.audit.chain import START, AuditLine, Kind, read_line, without_conten
 
 FILE_BYTES = 32 * 1024 * 1024
 """The length at which a file is ended."""
+
+OVERLAP_MS = 5000
+"""The milliseconds before the last recorded entry that are read again: by so much machines' clocks may differ."""
 
 PLAIN, PACKED = ".ndjson", ".ndjson.gz"
 
@@ -55,14 +59,15 @@ class AuditFile(NamedTuple):
 class Tail(Struct):
     """The end of the record: the last number and hash, and what the last file says of it.
 
-    `folder`: the id of this folder. `cursors`: by shard, the last journal entry. `configuration`: the digest of the
-    last configuration.
+    `folder`: the id of this folder. `cursors`: by shard, the last journal entry. `recent`: by shard, those of the last
+    seconds before it. `configuration`: the digest of the last configuration.
     """
 
     n: int = 0
     hash: str = START
     folder: str = ""
     cursors: dict[str, str] = {}
+    recent: dict[str, list[str]] = {}
     configuration: str = ""
 
     def follow(self, line: AuditLine) -> None:
@@ -71,10 +76,32 @@ class Tail(Struct):
         body = (line.body or {}) if line.link.kind in ("file", "moved", "configuration") else {}
         self.folder = body.get("folder", self.folder)
         self.cursors |= body.get("cursors", {})
+        self.recent |= body.get("recent", {})
         self.configuration = body.get("digest", self.configuration)
         if line.link.origin:
             shard, _, entry = line.link.origin.partition(" ")
-            self.cursors[shard] = entry
+            self._record(shard, entry)
+
+    def _record(self, shard: str, entry: str) -> None:
+        """Move the cursor of a shard on, and keep the entries shortly before it. They stay in order."""
+        insort(self.recent.setdefault(shard, []), entry, key=place)
+        cursor = self.cursors[shard] = max(self.cursors.get(shard, "0-0"), entry, key=place)
+        while place(self.recent[shard][0]) < (place(cursor)[0] - OVERLAP_MS, 0):
+            del self.recent[shard][0]
+
+    def start(self, shard: str) -> str:
+        """The entry from which a journal is read: the first one that is known to be recorded, shortly before the end.
+
+        After a failover to a machine whose clock is behind, new entries have ids before the last recorded one.
+        """
+        recent = self.recent.get(shard)
+        return recent[0] if recent else f"({self.cursors.get(shard, '0-0')}"
+
+
+def place(entry: str) -> tuple[int, int]:
+    """The order of the ids of a stream."""
+    ms, _, number = entry.partition("-")
+    return int(ms), int(number)
 
 
 class AuditFolder:
@@ -165,7 +192,8 @@ class AuditFolder:
         tail = self._tail
         tail.folder = tail.folder or secrets.token_hex(8)
         self._current = self.path / f"audit-{at.astimezone(UTC):%Y%m%d}-{tail.n + 1:012}{PLAIN}"
-        self.append(at, "file", {"folder": tail.folder, "cursors": tail.cursors, "digest": tail.configuration})
+        body = {"folder": tail.folder, "cursors": tail.cursors, "recent": tail.recent, "digest": tail.configuration}
+        self.append(at, "file", body)
 
     def flush(self) -> None:
         """Write the new lines to disk. They are kept once this returns."""

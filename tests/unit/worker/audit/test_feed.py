@@ -98,6 +98,44 @@ def test_a_line_that_a_crash_left_unfinished_is_cut_and_recorded_again(
     assert "cut" in {line.link.kind for line in again.found()}
 
 
+def test_more_than_is_read_at_once_is_recorded_in_one_pass(
+    audited: Runtime, folder: AuditFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.audit.feed.AT_ONCE", 2)
+    for number in range(9):
+        evaluated(audited, reading("temperature", f"37.{number:02}"))
+    feed(audited, folder)
+    assert len(incoming(folder)) == 9
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("days", [0, 1])
+def test_after_a_failover_to_a_clock_that_is_behind_nothing_is_left_out(
+    audited: Runtime, folder: AuditFolder, redis: Redis, clock: Clock, restarted: bool, days: int
+) -> None:
+    journal = SHARD.key("journal")
+    for number in range(3):
+        evaluated(audited, reading("temperature", f"37.{number:02}"))
+    packed = [fields for _, fields in redis.xrange(journal)]
+    redis.delete(journal)
+    for at, fields in zip(("100000-0", "103000-0", "104000-7"), packed, strict=True):
+        redis.xadd(journal, fields, id=at)
+    feed(audited, folder)
+    redis.delete(journal)  # the last entry was not copied, and the new primary's clock is two seconds behind
+    for at, fields in zip(("100000-0", "103000-0", "103500-0"), packed, strict=True):
+        redis.xadd(journal, fields, id=at)
+    clock.forward(days=days)
+    for _ in range(2):
+        folder = AuditFolder(folder.path) if restarted else folder
+        feed(audited, folder)
+    origins = [line.link.origin.partition(" ")[2] for line in folder.found() if line.link.origin]
+    assert origins == ["100000-0", "103000-0", "104000-7", "103500-0"]
+    redis.xadd(journal, packed[0], id="110000-0")
+    feed(audited, folder)
+    assert [line.link.origin for line in folder.found()][-1].endswith("110000-0")
+    assert is_whole(folder)
+
+
 def test_a_folder_that_was_set_back_says_which_records_are_missing(audited: Runtime, folder: AuditFolder) -> None:
     evaluated(audited, *crs2())
     feed(audited, folder)
