@@ -106,7 +106,8 @@ def run_watchdog(run: Runtime, now: datetime) -> WatchdogActions:
     every = timedelta(seconds=run.settings.canary_every)
     if _no_worker_ran(state, now):
         # Work is overdue because no worker ran. The next run reports the work that the present workers leave undone.
-        found = {part: what for part, what in found.items() if part != SITE_SHARD_STUCK and not part.startswith(BEHIND)}
+        late = (SITE_SHARD_STUCK, feed.CONDITION, backups.CONDITION)
+        found = {part: what for part, what in found.items() if part not in late and not part.startswith(BEHIND)}
         state.pop(b"canary_sent", None)
     canary = Canary(state, _canary_state(store), every, now)
     found |= canary.overdue()

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -488,3 +489,17 @@ def test_names_that_a_stranger_invents_take_no_more_than_their_place(run: Runtim
     floods.take_counts(run.store.redis, KEYS)
     found = floods.totals(run.store.redis, KEYS)
     assert (found["monitor-7"], found[floods.OTHERS], len(found)) == (1000, 11, floods.SOURCES_COUNTED + 1)
+
+
+def test_an_audit_and_a_backup_that_waited_while_the_service_was_stopped_are_no_incident(
+    run: Runtime, tmp_path: Path
+) -> None:
+    run.store.audited = True
+    keeping = Runtime(run.settings.model_copy(update={"backup_dir": tmp_path}), SITE, run.store, run.clock)
+    for minutes in (0, 180):
+        forward(keeping, timedelta(minutes=minutes))
+        look(keeping)
+        assert not {"audit", "backup"} & set(last_run(run.store).notified)
+    forward(keeping, ROUND)
+    look(keeping)
+    assert {"audit", "backup"} <= set(last_run(run.store).notified), "nor do they come now"
