@@ -8,9 +8,11 @@ OWN = "urn:hospital:drugs"
 
 
 @pytest.mark.parametrize("code", ["29463-7", "3141-9"])
-def test_a_body_weight_is_read_from_both(code: str) -> None:
-    (sent,) = one(fhir(observation(code, 72.5, "kg"))).messages
-    (same,) = one(taken(hl7(pid(), obr(), obx(f"{code}^Body weight^LN", "72.5", "kg")))).messages
+def test_a_body_weight_is_read_from_both_where_the_site_says_which_is_for_doses(code: str) -> None:
+    mapped = source(codes={"http://loinc.org": {code: "weight"}})
+    (sent,) = one(fhir(observation(code, 72.5, "kg"), mapped)).messages
+    (same,) = one(taken(hl7(pid(), obr(), obx(f"{code}^Body weight^LN", "72.5", "kg")), mapped)).messages
+    assert one(fhir(observation(code, 72.5, "kg"))).messages == ()
     assert {(message["reading"], message["value"], message["unit"]) for message in (sent, same)} == {
         ("weight", "72.5", "kg")
     }
