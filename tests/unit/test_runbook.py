@@ -17,7 +17,7 @@ PAGES, RULES = RUNBOOK.split("\n# Technical pages\n")[1].split("\n# Alert rules\
 RULE_FILE = ROOT / "config/containers/rules.yml"
 FOUND_ELSEWHERE = {"store copies", "store replicas", "Sentinels", "overdue", "no worker", "flood of", "clock drift"}
 FOUND_ELSEWHERE |= {"dead letters", "the site's shard", "store set back", "store clock", "FHIR base", "unreadable"}
-FOUND_ELSEWHERE |= {"unregistered patients", "not watched", "audit", "backup"}
+FOUND_ELSEWHERE |= {"unregistered patients", "not watched", "audit", "backup", "subscription"}
 """Conditions that a function of the watchdog yields, or that stand in a variable."""
 
 WITHOUT_CONDITION = {"cartwatch cannot page"}
