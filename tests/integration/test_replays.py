@@ -37,7 +37,7 @@ def test_the_reference_case_replayed_twice_gives_the_same_bytes() -> None:
     assert [process.returncode for process in both] == [0, 0]
     assert complaint == b""
     assert one == other
-    assert one.count(b'"kind": "page"') > 10
+    assert one.count(b'"kind": "page"') >= 10
     assert one.count(b'"kind": "acknowledged"') > 5
 
 
