@@ -152,10 +152,10 @@ def anew(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
     moments: list[datetime] = []
     whole = crs.followed
 
-    def counted(chart: Any, at: datetime, site: Any, known: crs.CrsCourse | None = None) -> Any:
+    def counted(chart: Any, at: datetime, site: Any, known: crs.CrsCourse | None = None, *steps: Any) -> Any:
         if known is None:
             moments.append(at)
-        return whole(chart, at, site, known)
+        return whole(chart, at, site, known, *steps)
 
     monkeypatch.setattr(crs, "followed", counted)
     return moments
