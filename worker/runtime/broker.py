@@ -72,14 +72,21 @@ def sentinel_part(settings: Settings) -> dict[str, Any]:
 class BoundedQoS(QoS):
     """The messages that a worker has and has not acknowledged; as many as its prefetch count, then it takes no more.
 
-    Kombu's keeps a message whose acknowledgement failed, with a primary that was frozen: two of those, and the worker
-    took nothing until its connection was lost. The broker delivers the message again.
+    Kombu's keeps a message whose acknowledgement or rejection failed, with a primary that was frozen: two of those, and
+    the worker took nothing until its connection was lost. The broker delivers the message again.
     """
 
     def ack(self, delivery_tag: str) -> None:
         """Acknowledge a message; it takes no place any more, even if that fails."""
         try:
             super().ack(delivery_tag)
+        finally:
+            virtual.QoS.ack(self, delivery_tag)
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        """Reject a message; it takes no place any more, even if that fails."""
+        try:
+            super().reject(delivery_tag, requeue)
         finally:
             virtual.QoS.ack(self, delivery_tag)
 

@@ -90,12 +90,11 @@ def acknowledge(messages: Sequence[Message], logger: Any, errors: tuple[type[Exc
             client.pipeline().zrem(channel.unacked_index_key, *tags).hdel(channel.unacked_key, *tags).execute()
     except errors as error:
         logger.critical("could not acknowledge %d messages (%s)", len(messages), type(error).__name__)
-        return
     _forget(channel, messages)
 
 
 def _forget(channel: Any, messages: Iterable[Message]) -> None:
-    """Let the channel fetch others in the place of acknowledged messages."""
+    """Let the channel fetch others in the place of these messages, even if their acknowledgement failed."""
     for message in messages:
         virtual.QoS.ack(channel.qos, cast(str, message.delivery_tag))
         cast(Any, message)._state = "ACK"

@@ -1,17 +1,23 @@
 """A worker's consumer follows the primary, where another server took its place without a closed connection."""
 
+import logging
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
 from kombu import Connection
+from kombu.message import Message
 from kombu.transport.redis import SentinelChannel
 from redis.exceptions import ConnectionError as StoreConnectionError
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
 from config.settings import Settings
 from worker.runtime.broker import FollowingTransport, follow_primary, worker_options
+from worker.runtime.broker_fetch import acknowledge
 from worker.store.connection import FollowingPool
 from worker.store.sentinels import Quorum
+
+log = logging.getLogger(__name__)
 
 
 class Waiting:
@@ -57,22 +63,38 @@ def test_wake_ups_go_to_the_present_primary() -> None:
         assert isinstance(pool.sentinel_manager, Quorum)
 
 
+def _ack(message: Message) -> None:
+    message.ack_log_error(log, (StoreConnectionError,))
+
+
+def _reject(message: Message) -> None:
+    message.reject_log_error(log, (StoreConnectionError,))
+
+
+def _requeue(message: Message) -> None:
+    message.reject_log_error(log, (StoreConnectionError,), requeue=True)
+
+
+def _ack_with_others(message: Message) -> None:
+    acknowledge([message], log, (StoreConnectionError,))
+
+
+@pytest.mark.parametrize("settle", [_ack, _reject, _requeue, _ack_with_others])
 @pytest.mark.parametrize("url", ["redis+sentinel://127.0.0.1:1/ward/0", "redis://127.0.0.1:1/0"])
-def test_a_message_whose_acknowledgement_failed_takes_no_place(url: str) -> None:
+def test_a_message_whose_answer_failed_takes_no_place(url: str, settle: Callable[[Message], None]) -> None:
     """Two of those, with a frozen primary, and a worker took nothing for ten seconds."""
     settings = Settings(redis_url=url)
 
-    def fails(_: str) -> None:
+    def fails(*_: object) -> None:
         raise StoreConnectionError("frozen")
 
     with Connection(settings.broker, transport_options=worker_options(settings)) as made:
         channel = object.__new__(made.transport.Channel)
-        qos = channel.QoS(channel, prefetch_count=1)
-        qos._delivered["tag"] = "message"
-        qos._remove_from_indices = fails
+        channel._qos = qos = channel.QoS(channel, prefetch_count=1)
+        channel.conn_or_acquire = fails
+        qos._delivered["tag"] = message = Message(channel=channel, delivery_tag="tag")
         assert not qos.can_consume()
-        with pytest.raises(StoreConnectionError):
-            qos.ack("tag")
+        settle(message)
         assert qos.can_consume()
 
 
