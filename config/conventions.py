@@ -23,6 +23,7 @@ class CrsConventions(Configuration):
     hypoxia_spo2: Convention[Decimal]
     severe_spo2: Convention[Decimal]
     waiver_tail: Convention[Duration]
+    dose_before_fever: Convention[Duration]
     clear_sets_apart: Convention[Duration]
     fever_returns_within: Convention[Duration]
     no_response_after: Convention[Duration]
@@ -91,6 +92,7 @@ class CountConventions(Configuration):
 
     igg_low: Convention[Decimal]
     febrile_neutropenia_clear_for: Convention[Duration]
+    fever_before_count: Convention[Duration]
     neutropenia_expected_to_day: Convention[int]
     bcma_lymphocyte_peak: Convention[Decimal]
     fibrinogen_low: Convention[Decimal]

@@ -76,6 +76,10 @@ class ResultCache(Struct, frozen=True, kw_only=True, omit_defaults=True):
             return self
         return ResultCache(course=self.course.without_steps(), config_digest=digest)
 
+    def with_course(self, course: CourseHistory) -> "ResultCache":
+        """The cache with the course of CRS followed further."""
+        return replace(self, course=course)
+
     def or_else(self, earlier: "ResultCache") -> "ResultCache":
         """The cache with what it lacks from that of an assessment of the same chart at an earlier time."""
         if self.config_digest != earlier.config_digest:

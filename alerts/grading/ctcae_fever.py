@@ -18,7 +18,15 @@ from alerts.grading.axis import Axis, evidence
 from alerts.grading.bands import Cut
 from alerts.grading.ctcae_rows import LIFE_THREATENING, LIFE_THREATENING_CELL, read, stated
 from alerts.grading.ctcae_rows import latest as latest_result
-from alerts.grading.inputs import PROVISIONAL, latest_number, name_missing, only_a_bound, passed_over, with_time
+from alerts.grading.inputs import (
+    INSTANT,
+    PROVISIONAL,
+    latest_number,
+    name_missing,
+    only_a_bound,
+    passed_over,
+    with_time,
+)
 from alerts.message_fields import Status
 from alerts.wording.phrase import Length, Phrase, joined, phrase
 from config.site import Site
@@ -126,6 +134,25 @@ def febrile_neutropenia(chart: Chart, at: datetime, site: Site) -> Axis:
         flags=tuple(flags),
         conventions=("chart.temperature_holds", "chart.laboratory_holds"),
     )
+
+
+def fever_before(count: Entry, chart: Chart, site: Site, within: timedelta) -> Entry | None:
+    """The last temperature by which a fever met the definition, and had gone before the first count drawn after it.
+
+    `within`: how long before. The count at the fever is unknown: the one drawn before it was not low, or there is none.
+    """
+    before = next(chart.newest_first("neutrophils", count.effective - INSTANT), None)
+    if before is not None and before.below(NEUTROPENIC) is not False:
+        return None
+    if _febrile(chart, count.effective, site).level == YES:
+        return None
+    since = count.effective - within
+    if before is not None:
+        since = max(since, before.effective + INSTANT)
+    for entry in reversed(chart.between("temperature", since, count.effective)):
+        if FEVER_SUSTAINED.reached(entry) and _febrile(chart, entry.effective, site).level == YES:
+            return entry
+    return None
 
 
 def _febrile(chart: Chart, at: datetime, site: Site) -> Axis:

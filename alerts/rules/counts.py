@@ -1,33 +1,73 @@
 """When blood counts page. A preliminary count is graded and shown; only a final one pages, or ends an episode."""
 
+from alerts.grading import ctcae_fever
 from alerts.grading.fever import measured_fever
-from alerts.grading.result import Evidence
+from alerts.grading.inputs import with_time
+from alerts.grading.result import Evidence, Grade
 from alerts.rules.finding import Finding, RuleInput, is_preliminary, of_result, once_final
 from alerts.wording.phrase import Amount, Listed, Name, Phrase, phrase
 
 BY_NUMBERS = 3
 """The grade of febrile neutropenia by numbers. Grade 4 needs a clinician's statement."""
 
+FEBRILE_NEUTROPENIA = "febrile neutropenia grade {n}"
+BEFORE_COUNT = "fever before the count, gone since: {what}, then {what2}"
+
 
 def febrile_neutropenia(inputs: RuleInput) -> Finding | None:
     """CTCAE febrile neutropenia of grade 3 or 4: high, once the fever is confirmed.
 
-    A fever found in a patient whose count is preliminary waits for nothing: the count does not page by itself.
+    A fever found in a patient whose count is preliminary waits for nothing: the count does not page by itself. A count
+    is drawn once a day: one that is low describes the fever shortly before it too, though that has gone since.
     """
     result = inputs.now.ctcae["febrile_neutropenia"]
     if result.grade is None:
         return None
+    earlier = _fever_before_count(inputs, result)
+    if earlier is not None:
+        return earlier
     grade, conventions = result.grade, result.conventions
     if grade == BY_NUMBERS:
         temperature = measured_fever(inputs.chart, inputs.now.at, inputs.site)
         conventions = tuple(dict.fromkeys((*conventions, *temperature.conventions)))
         grade = grade if temperature.level else 0
-    title = phrase("febrile neutropenia grade {n}", n=grade)
     clear_for = inputs.site.conventions.counts.febrile_neutropenia_clear_for.value
     if not grade:
         conventions = (*conventions, "counts.febrile_neutropenia_clear_for")
+    title = phrase(FEBRILE_NEUTROPENIA, n=grade)
     found = of_result(result, "febrile_neutropenia", grade, "high", title, conventions=conventions, clear_for=clear_for)
     return found if grade else once_final(found)
+
+
+def _fever_before_count(inputs: RuleInput, result: Grade) -> Finding | None:
+    """Febrile neutropenia by a low count that was drawn after the fever, which has gone since."""
+    count = next((item for item in result.evidence if item.kind == "neutrophils"), None)
+    if result.grade != 0 or count is None or not count.entry.below(ctcae_fever.NEUTROPENIC):
+        return None
+    within = inputs.site.conventions.counts.fever_before_count.value
+    if inputs.now.at - count.entry.effective > within:
+        return None
+    fever = ctcae_fever.fever_before(count.entry, inputs.chart, inputs.site, within)
+    if (
+        fever is None
+        or inputs.now.at - fever.effective > within
+        or not measured_fever(inputs.chart, fever.effective, inputs.site).level
+    ):
+        return None
+    found = of_result(
+        result,
+        "febrile_neutropenia",
+        BY_NUMBERS,
+        "high",
+        phrase(FEBRILE_NEUTROPENIA, n=BY_NUMBERS),
+        because=(
+            phrase(BEFORE_COUNT, what=with_time("temperature", fever), what2=with_time("neutrophils", count.entry)),
+        ),
+        evidence=(Evidence("temperature", fever), count),
+        conventions=(*result.conventions, "counts.fever_before_count"),
+        clear_for=inputs.site.conventions.counts.febrile_neutropenia_clear_for.value,
+    )
+    return once_final(found)
 
 
 NO_GRADE_4 = Phrase("no grade 4 count")

@@ -110,6 +110,7 @@ def _thin(run: StepRun, unthinned: Chart, placed: Sequence[Placed]) -> None:
     """Thin the chart where entries were placed, and skip the moments of which no entry is kept by the minute."""
     before = run.state.chart
     touched = {one.entry for one in placed if one.entry is not None}
+    run.touched = touched
     chart = unthinned.thinned(before, touched)
     kept = chart.worth_a_look(touched)
     corrected = {one.moment for one in placed if one.entry is not None and one.corrects}

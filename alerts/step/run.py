@@ -23,6 +23,7 @@ class StepRun:
         self.effects = Effects()
         self.news = StepNews()
         self.moments: set[datetime] = set()
+        self.touched: set[tuple[str, datetime]] = set()
         self.corrected = False
         self.uncorrected = state
         self.changes: list[ChartCorrection] = []

@@ -2,14 +2,15 @@
 
 1. Fold every message into the chart, in any order (`folding.py`). After a correction, retract the episodes and the
    grades (`grades.py`) that lost their evidence.
-2. Look back: page a finding that was charted late if it is worse than any page about its time.
+2. Look back: page a finding that was charted late if it is worse than any page about its time; also what is true of a
+   later time only with what was charted late (`late_entries.py`).
 3. Walk through the clinical moments that the messages touched, oldest first, to the newest moment of the chart. At
    each one assess the patient and apply the findings to the episodes. Responses, receipts, silences and discharges are
    applied among them, by time.
 4. Notify: ask every ladder who is due now, and compose one page per person and channel.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import UTC, datetime
 
 from msgspec.structs import replace
@@ -17,13 +18,14 @@ from msgspec.structs import replace
 from alerts.assessment.assessment import Assessment, assess, assess_each, assess_onward
 from alerts.episodes import escalation, lifecycle
 from alerts.episodes.episode import Episode, cancel_pages
+from alerts.grading import crs
 from alerts.messages import SITE_SUBJECT, AnyMessage
 from alerts.pages.concern import LATE, URGENCIES_PAGED_AT_END, PageConcern, pages_end
 from alerts.rules.after_discharge import AFTER_DISCHARGE, after_discharge, rests_on_news
 from alerts.rules.finding import Finding
 from alerts.rules.run import findings, next_review, remember
 from alerts.state import Effects, PatientState
-from alerts.step import compose, responses
+from alerts.step import compose, late_entries, responses
 from alerts.step.folding import fold_messages, merge_records
 from alerts.step.grades import amend_grades, issue_grades, retract_grades
 from alerts.step.journal_events import closed_event
@@ -91,17 +93,33 @@ def _infusion_moved(run: StepRun, episode: Episode) -> Finding | None:
 
 
 def _look_back(run: StepRun) -> None:
-    """Apply findings that were charted late and are worse than any page about their time."""
+    """Apply findings that rest on what was charted late, and are worse than any page about their time."""
     if run.before is None or not run.state.is_assessed:
         return
-    late = [moment for moment in run.moments if run.pages_since <= moment < run.before]
-    for assessment, cache in assess_each(run.state.chart, late, run.site, run.state.result_cache):
+    late = {moment for moment in run.moments if run.pages_since <= moment < run.before}
+    moments = late | _later_moments(run, late, run.before) if late else late
+    for assessment, cache in assess_each(run.state.chart, moments, run.site, run.state.result_cache):
         moment, run.state = assessment.at, replace(run.state, result_cache=run.state.result_cache.or_else(cache))
         for finding in findings_of(run.state, assessment, run.site):
+            if moment not in late and finding.condition not in late_entries.CONDITIONS:
+                continue
             episode = run.state.episodes.get(finding.condition)
             past = run.state.past.get(finding.condition)
             if lifecycle.news_of_the_past(episode, past, finding, moment):
                 _follow(run, replace(finding, events=()), moment)
+
+
+def _later_moments(run: StepRun, late: Set[datetime], until: datetime) -> set[datetime]:
+    """The moments up to a time at which late entries may make something true besides their own."""
+    chart = run.state.chart
+    entries = [(kind, at) for kind, at in run.touched if at in late]
+    found = late_entries.febrile_moments(chart, entries, until)
+    of_crs = [at for kind, at in entries if kind in crs.KINDS]
+    if of_crs:
+        rises, cache = late_entries.crs_rises(chart, min(of_crs), until, run.site, run.state.result_cache)
+        run.state = replace(run.state, result_cache=cache)
+        found |= rises
+    return found
 
 
 def _walk(run: StepRun, answered: Sequence[AnyMessage]) -> None:

@@ -225,3 +225,63 @@ def test_a_drug_given_six_hours_after_a_clear_set_is_no_second_set(ward: Ward) -
     ward.normal(sbp=78)
     page = ward.page()
     assert (page.condition, page.urgency, page.reason) == ("crs", "high", "worse")
+
+
+def _cleared_at_half_past_eight(ward: Ward) -> None:
+    """CRS 1, and two clear sets 6 h and more apart: it rests."""
+    ward.normal(temp=38.5)
+    ward.ack(ward.page())
+    for clock in ("14:00", "20:30"):
+        ward.to(clock)
+        ward.normal()
+
+
+def test_a_dose_in_a_crs_that_rests_waives_fever_of_what_returns(ward: Ward) -> None:
+    _cleared_at_half_past_eight(ward)
+    ward.to("21:00")
+    ward.give("paracetamol", 1000, "mg")
+    ward.to("23:00")
+    ward.normal(sbp=78)
+    page = ward.page()
+    assert (page.condition, page.urgency, page.reason) == ("crs", "high", "worse")
+
+
+def test_a_dose_in_a_crs_that_a_statement_ended_waives_nothing(ward: Ward) -> None:
+    ward.normal(temp=38.5)
+    ward.ack(ward.page())
+    ward.jump(hours=1)
+    ward.statement("fever_other_cause")
+    for clock in ("14:00", "20:30"):
+        ward.to(clock)
+        ward.normal()
+    ward.to("21:00")
+    ward.give("paracetamol", 1000, "mg")
+    ward.to("23:00")
+    ward.normal(sbp=78)
+    assert ward.grade("crs") == "0"
+
+
+def test_one_low_cuff_pressure_counts_at_once_while_a_treated_crs_rests(ward: Ward) -> None:
+    ward.normal(temp=38.5)
+    ward.ack(ward.page())
+    ward.give("paracetamol", 1000, "mg")
+    for clock in ("14:00", "20:30"):
+        ward.to(clock)
+        ward.normal()
+    ward.to("23:00")
+    ward.sample("cuff", temp=36.8, sbp=84, spo2=98)
+    page = ward.page()
+    assert (page.condition, page.urgency, page.reason) == ("crs", "high", "worse")
+
+
+def test_a_dose_shortly_before_the_first_charted_fever_was_given_for_it(ward: Ward) -> None:
+    """Paracetamol at 10:00 and 38.8 charted at 10:30: at 14:00 the fever is gone, and a low pressure is CRS 2."""
+    ward.give("paracetamol", 1000, "mg")
+    ward.jump(minutes=30)
+    ward.normal(temp=38.8)
+    ward.ack(ward.page())
+    ward.to("14:00")
+    ward.normal(sbp=64)
+    page = ward.page()
+    assert (page.condition, page.urgency, page.reason) == ("crs", "high", "worse")
+    assert "was given for that fever, which is charted after it" in page.text

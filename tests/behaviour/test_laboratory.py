@@ -246,6 +246,44 @@ def test_fever_with_enough_neutrophils_is_no_febrile_neutropenia(ward: Ward) -> 
     assert ward.grade("ctcae.febrile_neutropenia") == "0"
 
 
+def test_a_count_drawn_after_the_fever_has_gone_is_febrile_neutropenia_too(ward: Ward) -> None:
+    """39.1 in the evening, normal in the night, and the morning's count is the first low one."""
+    ward.lab(neutrophils=1.2)
+    ward.jump(hours=1)
+    ward.normal(temp=39.1)
+    ward.ack(ward.page())
+    ward.jump(hours=8)
+    ward.normal()
+    ward.jump(minutes=30)
+    ward.lab(neutrophils=0.6)
+    page = ward.page()
+    assert (page.urgency, page.condition) == ("high", "febrile_neutropenia")
+    assert "fever before the count, gone since" in page.text
+    assert "counts are drawn once a day" in page.text
+    assert ward.grade("ctcae.febrile_neutropenia") == "0"
+
+
+def test_a_count_drawn_more_than_a_day_after_the_fever_is_not(ward: Ward) -> None:
+    ward.normal(temp=39.1)
+    ward.ack(ward.page())
+    for _ in range(3):
+        ward.jump(hours=8, minutes=1)
+        ward.normal()
+    ward.new_pages()
+    ward.lab(neutrophils=0.6)
+    assert not ward.is_open("febrile_neutropenia")
+
+
+def test_a_fever_between_two_low_counts_that_was_too_short_is_not_counted_again(ward: Ward) -> None:
+    ward.lab(neutrophils=0.6)
+    ward.normal(temp=38.1)
+    ward.ack(ward.page())
+    ward.jump(hours=4)
+    ward.normal()
+    ward.lab(neutrophils=0.5)
+    assert not ward.is_open("febrile_neutropenia")
+
+
 # -- immunoglobulin --------------------------------------------------------------------------------
 
 

@@ -127,6 +127,57 @@ def test_something_else_charted_late_does_not_make_the_fever_late(ward: Ward) ->
     assert "late" not in page.title
 
 
+# -- true of a later time only with what was charted late ------------------------------------------
+
+
+def test_a_fever_charted_late_is_febrile_neutropenia_with_the_count_after_it(ward: Ward) -> None:
+    """39.8 at 07:00, a count at 08:00, 37.7 at 09:00; the fever is charted at 10:00."""
+    ward.lab_at(ward.ago(hours=2), neutrophils=0.76)
+    ward.vitals(at=ward.ago(hours=1), temp=37.7, sbp=122, spo2=98)
+    assert ward.notified() == []
+    ward.vitals(at=ward.ago(hours=3), temp=39.8)
+    assert "febrile_neutropenia" in {condition for page in ward.new_pages() for condition, _ in page.levels}
+    assert ward.is_open("febrile_neutropenia")
+
+
+def test_a_fever_charted_late_is_crs_2_at_the_low_pressure_after_it_though_that_is_over(ward: Ward) -> None:
+    ward.vitals(at=ward.ago(hours=2), sbp=84, spo2=98)
+    ward.normal()
+    assert ward.notified() == []
+    ward.vitals(at=ward.ago(hours=3), temp=39.0)
+    page = ward.page()
+    assert (page.condition, page.urgency) == ("crs", "high")
+    assert ward.episode("crs").level == 2
+
+
+def test_a_first_fever_charted_late_makes_the_second_one_last(ward: Ward) -> None:
+    """38.2 at 08:00 and 37.2 now; the 38.2 of 06:30 is charted last."""
+    ward.lab_at(ward.ago(hours=5), neutrophils=0.5)
+    ward.vitals(at=ward.ago(hours=2), temp=38.2)
+    ward.normal(temp=37.2)
+    ward.new_pages()
+    assert not ward.is_open("febrile_neutropenia")
+    ward.vitals(at=ward.ago(hours=3, minutes=30), temp=38.2)
+    assert ward.is_open("febrile_neutropenia")
+
+
+def test_a_count_charted_late_is_febrile_neutropenia_with_the_fever_after_it(ward: Ward) -> None:
+    ward.vitals(at=ward.ago(hours=2), temp=38.9)
+    ward.normal()
+    ward.new_pages()
+    ward.lab_at(ward.ago(hours=3), neutrophils=0.5)
+    assert ward.is_open("febrile_neutropenia")
+
+
+def test_a_low_pressure_charted_late_changes_nothing_that_was_paged_at_its_grade(ward: Ward) -> None:
+    ward.normal(temp=38.5, sbp=84)
+    ward.ack(ward.page())
+    ward.jump(hours=2)
+    ward.normal(temp=38.5, sbp=84)
+    ward.vitals(at=ward.ago(hours=1), sbp=84)
+    assert ward.notified() == []
+
+
 # -- entered in error ------------------------------------------------------------------------------
 
 

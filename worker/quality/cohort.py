@@ -1,5 +1,6 @@
 """A simulated cohort: native messages, and beside them the truth of each patient."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -12,7 +13,17 @@ from worker.quality.artefacts import distort
 from worker.quality.course import HOUR, Generator, SimulatedCourse, draw
 from worker.quality.sampling import Charting, observe
 from worker.quality.transport import MIDNIGHT, Sent, at, messages
-from worker.quality.truth import FEVER, HIGH_FEVER, HYPOTENSION_MEAN, HYPOTENSION_SYSTOLIC, HYPOXIA, Onset, Truth, live
+from worker.quality.truth import (
+    FEVER,
+    HIGH_FEVER,
+    HYPOTENSION_MEAN,
+    HYPOTENSION_SYSTOLIC,
+    HYPOXIA,
+    SEVERE_NEUTROPENIA,
+    Onset,
+    Truth,
+    live,
+)
 
 
 class TrueOnset(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -208,20 +219,32 @@ def _shows_icans(sent: Sent, grade: int) -> bool:
 
 
 def _febrile_neutropenia(one: Onset, known: Sequence[Sent]) -> float | None:
-    count = _earliest(
-        sent
-        for sent in known
-        if sent.body.get("reading") == "neutrophils" and float(sent.body["value"]) < 1.0 and sent.arrives <= one.end
-    )
-    febrile = [sent for sent in known if _is_fever(sent, FEVER) and one.start - HOUR <= _measured_at(sent) <= one.end]
-    first = min(map(_measured_at, febrile), default=0.0)
-    # A charted temperature has one decimal: what is more than 38.3 is at least half a step above it.
-    fever = _earliest(
-        sent
-        for sent in febrile
-        if _measured_at(sent) >= one.start and (_is_fever(sent, HIGH_FEVER + 0.05) or _measured_at(sent) - first > HOUR)
-    )
-    return None if count is None or fever is None else max(count, fever)
+    """A count describes a fever if it is the last one drawn before it, or the first one after it."""
+    drawn = sorted((sent for sent in known if sent.body.get("reading") == "neutrophils"), key=_measured_at)
+    shown = []
+    for minute, arrives in _fevers(one, known):
+        earlier = bisect_right(drawn, minute, key=_measured_at)
+        beside = drawn[max(earlier - 1, 0) : earlier + 1]
+        low = (sent for sent in beside if float(sent.body["value"]) < SEVERE_NEUTROPENIA)
+        shown += [max(arrives, sent.arrives) for sent in low if sent.arrives <= one.end]
+    return min(shown, default=None)
+
+
+def _fevers(one: Onset, known: Sequence[Sent]) -> Iterator[tuple[float, float]]:
+    """When each fever was by definition one, and when that came in: above 38.3, or lasting for more than an hour."""
+    run: list[Sent] = []
+    for sent in sorted((sent for sent in known if sent.body.get("reading") == "temperature"), key=_measured_at):
+        minute = _measured_at(sent)
+        if not one.start - HOUR <= minute <= one.end:
+            continue
+        run = [*run, sent] if _is_fever(sent, FEVER) else []
+        if not run or minute < one.start:
+            continue
+        # A charted temperature has one decimal: what is more than 38.3 is at least half a step above it.
+        if _is_fever(sent, HIGH_FEVER + 0.05):
+            yield minute, sent.arrives
+        elif minute - _measured_at(run[0]) > HOUR:
+            yield minute, max(run[0].arrives, sent.arrives)
 
 
 def _measured_at(sent: Sent) -> float:
