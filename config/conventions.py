@@ -23,7 +23,6 @@ class CrsConventions(Configuration):
     hypoxia_spo2: Convention[Decimal]
     severe_spo2: Convention[Decimal]
     waiver_tail: Convention[Duration]
-    dose_before_fever: Convention[Duration]
     clear_sets_apart: Convention[Duration]
     fever_returns_within: Convention[Duration]
     no_response_after: Convention[Duration]

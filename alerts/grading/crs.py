@@ -14,9 +14,8 @@ Grade = the worst axis; fever alone = 1; death due to CRS = 5. Organ toxicities,
 the dose of a vasopressor never change the grade.
 
 *Fever stops being required once an antipyretic, an anticytokine drug or a steroid has been given to a patient
-already diagnosed with CRS. How long that holds is a convention of the site (`crs.waiver_tail`), and so is that a dose
-shortly before the first charted fever was given for it (`crs.dose_before_fever`), and that a CRS which has cleared is
-still diagnosed as long as it rests (`crs.fever_returns_within`).
+already diagnosed with CRS. How long that holds is a convention of the site (`crs.waiver_tail`), and so is that a CRS
+which has cleared is still diagnosed as long as it rests (`crs.fever_returns_within`).
 
 Before the infusion, where its time is known, CRS is not applicable. What the grade would be had the infusion been given
 is followed all the same (`would_be`), by what holds without a baseline: a mistyped date must not hide it.
@@ -106,11 +105,6 @@ class CrsCourse(Struct, frozen=True, array_like=True, omit_defaults=True):
         """Whether it has cleared so lately that what returns belongs to the same CRS."""
         return self.closed_at is not None and at < self.closed_at + site.conventions.crs.fever_returns_within.value
 
-    def opened_after_dose(self, site: Site) -> bool:
-        """Whether the open episode was treated by a dose given shortly before its first fever."""
-        opened, dose = self.opened_at, self.last_dose
-        return opened is not None and dose is not None and _dose_window(opened, site) <= dose < opened
-
 
 class _Read(NamedTuple):
     """The table, read at one moment. `calm`: neither hypotension nor hypoxia; None if one is unknown."""
@@ -143,11 +137,6 @@ KnownSteps = Mapping[datetime, CourseStep]
 """Steps that need not be computed again, by their moment."""
 
 NO_STEPS: KnownSteps = MappingProxyType({})
-
-
-def _dose_window(fever_at: datetime, site: Site) -> datetime:
-    """Since when a dose was given for a fever that was charted at a time."""
-    return fever_at - site.conventions.crs.dose_before_fever.value + INSTANT
 
 
 def is_same(one: CrsCourse, other: CrsCourse) -> bool:
@@ -221,14 +210,10 @@ def _followed(chart: Chart, at: datetime, site: Site, now: CrsCourse, known: Kno
             courses.pop()
         courses.append(now)
         alike = alike + 1 if step.stays else 1
-    if read is None or now.as_of != at or _bears_on_table(before, at, site) != _bears_on_table(now, at, site):
+    same = now.as_of == at and before.is_open == now.is_open
+    if read is None or not same or before.waives_fever(at, site) != now.waives_fever(at, site):
         read = _read(chart, at, site, now)
     return CrsAt(now, _grade(chart, at, site, read.axis), courses=tuple(courses), steps=steps)
-
-
-def _bears_on_table(course: CrsCourse, at: datetime, site: Site) -> tuple[bool, ...]:
-    """What the table reads of a course."""
-    return course.is_open, course.waives_fever(at, site), course.opened_after_dose(site)
 
 
 # -- the course ------------------------------------------------------------------------------------
@@ -246,7 +231,7 @@ def _advance(now: CrsCourse, read: _Read, chart: Chart, moment: datetime, site: 
     now = replace(now, as_of=moment)
     level = read.axis.level
     if level is not None and level > 0:
-        now = _positive(now, chart, moment, level, site)
+        now = _positive(now, moment, level, site)
     elif level == 0 and now.is_open:
         now = _without(now, read.calm, chart, moment, site)
     if is_dosed and (now.is_open or now.waives_fever(moment, site) or _rests(now, chart, moment, site)):
@@ -259,16 +244,14 @@ def _rests(now: CrsCourse, chart: Chart, moment: datetime, site: Site) -> bool:
     return now.rests(moment, site) and statements.other_cause(chart, OTHER_CAUSE, moment, site) is None
 
 
-def _positive(now: CrsCourse, chart: Chart, moment: datetime, level: int, site: Site) -> CrsCourse:
+def _positive(now: CrsCourse, moment: datetime, level: int, site: Site) -> CrsCourse:
     """An episode that opens while fever is waived is waived as a whole, so that it does not end in its middle."""
     if not now.is_open:
-        dose = _dose_before(chart, moment, site)
         return replace(
             now,
             opened_at=moment,
             episodes=now.episodes + 1,
-            treated=dose is not None or now.waives_fever(moment, site),
-            last_dose=dose or now.last_dose,
+            treated=now.waives_fever(moment, site),
             clear_since=None,
             closed_at=None,
             highest=level,
@@ -278,14 +261,6 @@ def _positive(now: CrsCourse, chart: Chart, moment: datetime, level: int, site: 
     if level >= now.highest:
         return replace(now, clear_since=None, highest=level, lower_since=None)
     return replace(_lower(now, moment, site), clear_since=None)
-
-
-def _dose_before(chart: Chart, moment: datetime, site: Site) -> datetime | None:
-    """The last dose given shortly before a fever that opens an episode. One from before the infusion is none."""
-    since = _dose_window(moment, site)
-    since = since if chart.infused is None else max(since, chart.infused)
-    doses = (entry for drug in WAIVER_DRUGS for entry in chart.between(drug, since, moment))
-    return max((entry.effective for entry in doses if entry.code != "stopped"), default=None)
 
 
 def _lower(now: CrsCourse, moment: datetime, site: Site) -> CrsCourse:
@@ -346,10 +321,7 @@ def _read(chart: Chart, at: datetime, site: Site, known: CrsCourse, *, is_graded
     calm = False if pressure.level or oxygen.level else None if None in (pressure.level, oxygen.level) else True
     if not temperature.level and not waived:
         return _Read(_without_fever(temperature, pressure, oxygen), calm)
-    axis = _with_fever(temperature, pressure, oxygen)
-    if not temperature.level and known.opened_after_dose(site):
-        axis = axis._replace(conventions=(*axis.conventions, "crs.dose_before_fever"))
-    return _Read(axis, calm)
+    return _Read(_with_fever(temperature, pressure, oxygen), calm)
 
 
 def _without_fever(temperature: Axis, pressure: Axis, oxygen: Axis) -> Axis:
