@@ -33,8 +33,9 @@ AT_MOST = 100
 """Readings of one append."""
 
 FETCHED_AHEAD = 2 * AT_MOST
-"""Messages that the worker has from these queues and has not acknowledged: one append is under way while the next is
-gathered. A worker that is killed keeps them from the others until the broker gives them out again."""
+"""The worker takes more from these queues while fewer of theirs are unacknowledged: one append is under way while the
+next is gathered. Up to `AT_MOST` more come with the last. A worker that is killed keeps them from the others until
+the broker gives them out again."""
 
 WITHIN_SECONDS = 0.01
 """So long the first of them waits for others, where the broker sends them by itself."""
@@ -149,11 +150,12 @@ def _with_others(
     return receive_all
 
 
-def receive_others(
-    receive: Callable[[Message], None], consumer: Consumer, queue: str, most: int, *, beyond: bool = False
-) -> None:
-    """Receive up to so many messages that wait in a queue; `beyond`: though the worker fetches no more by itself."""
-    for other in fetch(consumer.channel, queue, most, beyond=beyond):
+def receive_others(receive: Callable[[Message], None], consumer: Consumer, queue: str, most: int) -> None:
+    """Receive up to so many messages that wait in a queue, though the worker fetches no more by itself.
+
+    A worker with as many as it fetches ahead would else take as few as were just acknowledged, each time.
+    """
+    for other in fetch(consumer.channel, queue, most):
         other.accept = consumer.accept
         if other.errors:
             other._reraise_error(consumer.on_decode_error)

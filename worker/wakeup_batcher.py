@@ -47,7 +47,7 @@ class WakeupGatherer:
         """Receive a message. Without work under way the pool gets a wake-up at once."""
         self._receive(message)
         if self._messages and state.active_requests and fetches(self._consumer.task_consumer.channel):
-            receive_others(self._receive, self._consumer.task_consumer, ADVANCE, SHARDS_AT_ONCE - 1, beyond=True)
+            receive_others(self._receive, self._consumer.task_consumer, ADVANCE, SHARDS_AT_ONCE - 1)
         messages, shards = self._messages, self._shards
         self._messages, self._shards = [], []
         if len(messages) > 1:

@@ -37,7 +37,20 @@ def by_curl(terminal: Terminal, key: str, *messages: dict[str, object]) -> int:
     curl = shutil.which("curl")
     if curl is None:
         pytest.skip("curl is not installed")
-    options = ["--silent", "--output", "/dev/null", "--write-out", "%{http_code}", "--data", json.dumps(messages)]
+    options = [
+        "--silent",
+        "--retry",
+        "20",
+        "--retry-connrefused",
+        "--retry-delay",
+        "1",
+        "--output",
+        "/dev/null",
+        "--write-out",
+        "%{http_code}",
+        "--data",
+        json.dumps(messages),
+    ]
     headers = ["--header", f"Authorization: Bearer {key}", "--header", "Content-Type: application/json"]
     done = subprocess.run([curl, *options, *headers, f"{address}/messages"], capture_output=True, text=True, check=True)  # noqa: S603
     return int(done.stdout)

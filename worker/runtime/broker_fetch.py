@@ -54,15 +54,8 @@ def fetches(channel: Any) -> bool:
     return hasattr(channel, "unacked_key") and hasattr(channel, "conn_or_acquire")
 
 
-def fetch(channel: Any, queue: str, most: int, *, beyond: bool = False) -> list[Message]:
-    """Take up to so many messages of a queue, oldest first, recorded as unacknowledged.
-
-    Together with those that the channel has they are at most its prefetch count, unless `beyond` it is asked for.
-    """
-    room = channel.qos.can_consume_max_estimate()
-    most = most if room is None or beyond else min(most, room)
-    if most < 1:
-        return []
+def fetch(channel: Any, queue: str, most: int) -> list[Message]:
+    """Take up to so many messages of a queue, oldest first, recorded as unacknowledged. No prefetch count limits it."""
     prefix = channel.global_keyprefix or ""  # kombu adds it to the keys of its own commands only
     keys = [f"{prefix}{name}" for name in (queue, channel.unacked_key, channel.unacked_index_key)]
     try:

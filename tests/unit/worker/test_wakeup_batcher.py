@@ -25,8 +25,8 @@ class Channel:
         del multiple
         self.acknowledged.append(tag)
 
-    def fetch(self, _: Any, queue: str, most: int, *, beyond: bool) -> list[Message]:
-        assert (queue, beyond) == ("advance", True)
+    def fetch(self, _: Any, queue: str, most: int) -> list[Message]:
+        assert queue == "advance"
         self.fetched += 1
         taken, self.waiting = self.waiting[:most], self.waiting[most:]
         return taken
